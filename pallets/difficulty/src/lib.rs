@@ -1,0 +1,370 @@
+//! # Difficulty
+//!
+//! Base difficulty, boost credit, and the author of each block.
+//!
+//! ## Overview
+//!
+//! The pre-runtime digest of a block claims an author, a base difficulty, the credit that the author spends and a timestamp
+//! ([`weir_primitives::consensus::PreDigest`]). Nodes check the proof of work against the claims; this pallet checks the
+//! claims, and refuses by an assertion the whole block where one does not hold:
+//!
+//! - the base is the one that the retarget rule gave for this height ([`NextBase`]);
+//! - the credit is at most what the author has after this block's gain ([`Buckets`]);
+//! - the timestamp is at least a sixth of the block time after the parent's, and is the one that the timestamp inherent sets.
+//!
+//! ## Terms
+//!
+//! - *Snapshot*: the bandwidth behind each author at the start of an epoch. It counts from [`Term::from`] on, when it is
+//!   deeper than the finality depth, so that nobody mines a private fork on measurements made within it.
+//! - *Share*, *bucket*, *credit*: see [`weir_primitives::consensus::credit`].
+//!
+//! ## Beware
+//!
+//! An author without a block in the epoch before a snapshot counts for nothing in it, in numerator and sum. There are no
+//! calls: nobody can change any of this by a transaction.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+extern crate alloc;
+
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
+#[cfg(test)]
+mod mock;
+#[cfg(test)]
+mod tests;
+pub mod weights;
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::{
+    pallet_prelude::*,
+    traits::{Get, OnTimestampSet},
+};
+use frame_system::pallet_prelude::BlockNumberFor;
+pub use pallet::*;
+use sp_runtime::{Perbill, SaturatedConversion};
+use weights::WeightInfo;
+use weir_primitives::{
+    consensus::{
+        asert::{retarget, Anchor},
+        credit::{self, Bucket, Share, TERMS},
+        pre_digest_of, Difficulty, PreDigest,
+    },
+    epoch_of,
+    interfaces::{CurrentBlock, MeasuredProvider, OnAuthored, OnEpoch},
+    parameters::Parameters,
+    runtime_api::NextBlock,
+    AccountId, BlockNumber, EpochIndex, Milliseconds,
+};
+
+/// A snapshot, and from when on it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Term {
+    /// The epoch at whose start it was taken.
+    pub epoch: EpochIndex,
+    /// The first block whose gain it decides.
+    pub from: BlockNumber,
+    /// The sum over all authors.
+    pub total_bits_per_second: u128,
+}
+
+#[frame_support::pallet]
+pub mod pallet {
+    use super::*;
+
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
+    #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
+    pub struct Pallet<T>(_);
+
+    #[pallet::config]
+    pub trait Config: frame_system::Config<AccountId = AccountId, RuntimeEvent: From<Event<Self>>> {
+        /// Is told of the author of each block.
+        type OnAuthored: OnAuthored;
+        /// Measured by `scripts/weights`.
+        type WeightInfo: WeightInfo;
+    }
+
+    /// The parameters of the chain. Set by genesis.
+    #[pallet::storage]
+    pub type ChainParameters<T> = StorageValue<_, Parameters, OptionQuery>;
+
+    /// What the current block claims; between two blocks, what the last one did.
+    #[pallet::storage]
+    pub type Latest<T> = StorageValue<_, PreDigest, OptionQuery>;
+
+    /// The block that the retarget rule counts from. None before the first block.
+    #[pallet::storage]
+    pub type RetargetAnchor<T> = StorageValue<_, Anchor, OptionQuery>;
+
+    /// The base difficulty of the next block. Between the floor and the ceiling.
+    #[pallet::storage]
+    pub type NextBase<T> = StorageValue<_, Difficulty, OptionQuery>;
+
+    /// The credit of each author, as of its last block.
+    #[pallet::storage]
+    pub type Buckets<T> = StorageMap<_, Blake2_128Concat, AccountId, Bucket, ValueQuery>;
+
+    /// The last epoch in which an author made a block, and the last one before that.
+    #[pallet::storage]
+    pub type Authored<T> = StorageMap<_, Blake2_128Concat, AccountId, (EpochIndex, Option<EpochIndex>), OptionQuery>;
+
+    /// The last snapshots, the oldest first. Their [`Term::from`] rises.
+    #[pallet::storage]
+    pub type Terms<T> = StorageValue<_, BoundedVec<Term, ConstU32<{ TERMS as u32 }>>, ValueQuery>;
+
+    /// The bandwidth behind each author in the snapshots of [`Terms`], in bits per second, never zero.
+    #[pallet::storage]
+    pub type Shares<T> = StorageDoubleMap<_, Twox64Concat, EpochIndex, Blake2_128Concat, AccountId, u64, OptionQuery>;
+
+    #[pallet::event]
+    #[pallet::generate_deposit(pub(super) fn deposit_event)]
+    pub enum Event<T: Config> {
+        /// A block was made easier by credit.
+        CreditSpent {
+            /// Its author.
+            author: AccountId,
+            /// What was spent.
+            credit: Perbill,
+        },
+        /// A snapshot of the bandwidth behind each author was taken.
+        SnapshotTaken {
+            /// The epoch that begins.
+            epoch: EpochIndex,
+            /// The first block whose gain it decides.
+            from: BlockNumber,
+            /// How many authors are in it.
+            authors: u32,
+            /// The sum over all of them.
+            total_bits_per_second: u128,
+        },
+    }
+
+    /// The parameters of the chain.
+    #[pallet::genesis_config]
+    #[derive(frame_support::DefaultNoBound)]
+    pub struct GenesisConfig<T: Config> {
+        /// Everything that is fixed at genesis.
+        pub parameters: Option<Parameters>,
+        #[serde(skip)]
+        #[doc(hidden)]
+        pub _config: PhantomData<T>,
+    }
+
+    #[pallet::genesis_build]
+    impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
+        fn build(&self) {
+            if let Some(parameters) = &self.parameters {
+                let checked = parameters.check();
+                assert!(checked.is_ok(), "the parameters of the chain are wrong: {checked:?}");
+                NextBase::<T>::put(parameters.consensus.initial_difficulty);
+                ChainParameters::<T>::put(parameters);
+            }
+        }
+    }
+
+    #[pallet::hooks]
+    impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        /// Refuses, by an assertion, a block whose claims are wrong. Nodes have checked the same before.
+        fn on_initialize(number: BlockNumberFor<T>) -> Weight {
+            let claimed = Self::check_claims(number.saturated_into());
+            assert!(claimed.is_ok(), "the header makes a false claim: {claimed:?}");
+            T::WeightInfo::on_initialize()
+        }
+
+        fn on_finalize(number: BlockNumberFor<T>) {
+            Self::set_next_base(number.saturated_into());
+        }
+
+        #[cfg(feature = "try-runtime")]
+        fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
+            Self::do_try_state()
+        }
+    }
+}
+
+/// Why a block is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FalseClaim {
+    /// The digests are malformed.
+    Digest(weir_primitives::consensus::DigestError),
+    /// The chain has no parameters.
+    NoParameters,
+    /// The base is not the one of this height.
+    Base,
+    /// The block comes too soon after its parent.
+    Timestamp,
+    /// The author has less credit.
+    Credit,
+}
+
+impl<T: Config> Pallet<T> {
+    /// The parameters of the chain; none if genesis set none, and then no block can be built.
+    pub fn parameters() -> Option<Parameters> {
+        ChainParameters::<T>::get()
+    }
+
+    /// What the next block is checked against.
+    pub fn next_block() -> Option<NextBlock> {
+        let consensus = Self::parameters()?.consensus;
+        let earliest = Self::timestamp().saturating_add(consensus.least_block_interval());
+        Some(NextBlock { base: NextBase::<T>::get()?, earliest })
+    }
+
+    /// The most credit that `author` may spend on block `number`.
+    pub fn spendable(author: &AccountId, number: BlockNumber) -> Perbill {
+        Self::bucket(author, number).map_or(Perbill::zero(), Bucket::spendable)
+    }
+
+    /// The bucket of `author` after the gain of block `number`.
+    fn bucket(author: &AccountId, number: BlockNumber) -> Option<Bucket> {
+        let consensus = Self::parameters()?.consensus;
+        let terms: Vec<credit::Term> = Terms::<T>::get()
+            .iter()
+            .map(|term| credit::Term {
+                from: term.from,
+                share: Share::new(
+                    Shares::<T>::get(term.epoch, author).unwrap_or(0),
+                    term.total_bits_per_second,
+                    consensus.least_total_bits_per_second,
+                ),
+            })
+            .collect();
+        Some(Buckets::<T>::get(author).at(number, &terms, consensus.credit_cap_blocks))
+    }
+
+    /// Checks what the digest of the current block claims, books what it spends, and tells who made it.
+    fn check_claims(number: BlockNumber) -> Result<(), FalseClaim> {
+        let claims = pre_digest_of(&frame_system::Pallet::<T>::digest()).map_err(FalseClaim::Digest)?;
+        let next = Self::next_block().ok_or(FalseClaim::NoParameters)?;
+        ensure!(claims.base == next.base.0, FalseClaim::Base);
+        ensure!(claims.timestamp >= next.earliest, FalseClaim::Timestamp);
+        let bucket = Self::bucket(&claims.author, number).ok_or(FalseClaim::NoParameters)?;
+        ensure!(claims.credit <= bucket.spendable(), FalseClaim::Credit);
+
+        Buckets::<T>::insert(&claims.author, bucket.spend(claims.credit).ok_or(FalseClaim::Credit)?);
+        Self::note_author(&claims.author, number);
+        if !claims.credit.is_zero() {
+            Self::deposit_event(Event::CreditSpent { author: claims.author.clone(), credit: claims.credit });
+        }
+        T::OnAuthored::on_authored(&claims.author);
+        Latest::<T>::put(claims);
+        Ok(())
+    }
+
+    fn note_author(author: &AccountId, number: BlockNumber) {
+        let Some(parameters) = Self::parameters() else { return };
+        let epoch = epoch_of(number, parameters.measurement.epoch_blocks);
+        Authored::<T>::mutate(author, |authored| {
+            *authored = match *authored {
+                Some((last, before)) if last == epoch => Some((last, before)),
+                Some((last, _)) => Some((epoch, Some(last))),
+                None => Some((epoch, None)),
+            }
+        });
+    }
+
+    fn authored_in(author: &AccountId, epoch: EpochIndex) -> bool {
+        Authored::<T>::get(author).is_some_and(|(last, before)| last == epoch || before == Some(epoch))
+    }
+
+    /// Applies the retarget rule to the block that ends.
+    fn set_next_base(number: BlockNumber) {
+        let (Some(parameters), Some(base)) = (Self::parameters(), NextBase::<T>::get()) else { return };
+        let timestamp = Self::timestamp();
+        let anchor = RetargetAnchor::<T>::get().unwrap_or(Anchor { number, timestamp, difficulty: base });
+        let (next, moved) = retarget(parameters.consensus.schedule(), anchor, number, timestamp);
+        RetargetAnchor::<T>::put(moved);
+        NextBase::<T>::put(next);
+    }
+
+    /// Checks the invariants of the storage.
+    #[cfg(any(feature = "try-runtime", test))]
+    pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
+        let parameters = Self::parameters().ok_or("there are no parameters")?;
+        parameters.check()?;
+        let base = NextBase::<T>::get().ok_or("there is no next base")?;
+        ensure!(base.clamp_to(parameters.consensus.floor_difficulty) == base, "the base is outside its limits");
+        let terms = Terms::<T>::get();
+        ensure!(terms.iter().zip(terms.iter().skip(1)).all(|(a, b)| a.from < b.from), "terms are out of order");
+        for term in &terms {
+            let sum: u128 = Shares::<T>::iter_prefix_values(term.epoch).map(u128::from).sum();
+            ensure!(sum == term.total_bits_per_second, "shares do not add up to their total");
+        }
+        let kept = Shares::<T>::iter_keys().all(|(epoch, _)| terms.iter().any(|term| term.epoch == epoch));
+        ensure!(kept, "shares of a forgotten snapshot are left");
+        Ok(())
+    }
+}
+
+impl<T: Config> Get<Option<Parameters>> for Pallet<T> {
+    fn get() -> Option<Parameters> {
+        Self::parameters()
+    }
+}
+
+impl<T: Config> CurrentBlock for Pallet<T> {
+    fn author() -> Option<AccountId> {
+        Latest::<T>::get().map(|claims| claims.author)
+    }
+
+    fn timestamp() -> Milliseconds {
+        Latest::<T>::get().map_or(0, |claims| claims.timestamp)
+    }
+}
+
+/// The timestamp that the inherent sets must be the one in the digest, which the work covers.
+impl<T: Config> OnTimestampSet<Milliseconds> for Pallet<T> {
+    fn on_timestamp_set(moment: Milliseconds) {
+        assert!(moment == Self::timestamp(), "the timestamp of the block is not the one in its digest");
+    }
+}
+
+impl<T: Config> OnEpoch for Pallet<T> {
+    /// Takes the snapshot of the epoch that begins, and forgets the oldest one.
+    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]) {
+        let Some(parameters) = Self::parameters() else { return };
+        let mut authors = BTreeMap::<&AccountId, u64>::new();
+        for provider in providers {
+            let Some(author) = &provider.mining_author else { continue };
+            if provider.guaranteed_bits_per_second > 0 && Self::authored_in(author, epoch.saturating_sub(1)) {
+                let sum = authors.entry(author).or_default();
+                *sum = sum.saturating_add(provider.guaranteed_bits_per_second);
+            }
+        }
+
+        let mut total_bits_per_second = 0u128;
+        for (author, bits_per_second) in &authors {
+            Shares::<T>::insert(epoch, author, bits_per_second);
+            total_bits_per_second = total_bits_per_second.saturating_add(u128::from(*bits_per_second));
+        }
+        let number: BlockNumber = frame_system::Pallet::<T>::block_number().saturated_into();
+        let from = number.saturating_add(parameters.consensus.finality_depth).saturating_add(1);
+        Terms::<T>::mutate(|terms| {
+            if terms.is_full() {
+                let forgotten = terms.remove(0);
+                // Bounded by the number of providers, which bounds the authors in a snapshot.
+                let _ = Shares::<T>::clear_prefix(forgotten.epoch, u32::MAX, None);
+            }
+            terms.force_push(Term { epoch, from, total_bits_per_second });
+        });
+        Self::deposit_event(Event::SnapshotTaken {
+            epoch,
+            from,
+            authors: u32::try_from(authors.len()).unwrap_or(u32::MAX),
+            total_bits_per_second,
+        });
+    }
+}

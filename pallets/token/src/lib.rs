@@ -1,0 +1,460 @@
+//! # Token
+//!
+//! Supply, emission, vesting, and the split of fees.
+//!
+//! ## Overview
+//!
+//! Never more than [`CAP`] is issued, counting what was burned again. At the start of each epoch one part in
+//! [`weir_primitives::parameters::Token::emission_divisor`] of what was never issued becomes the budget of the epoch: it
+//! decays for ever and never reaches the cap.
+//!
+//! | share of a budget | who gets it |
+//! | --- | --- |
+//! | 40 % | the authors of the epoch's blocks, the same for each block |
+//! | 35 % | providers, by their part of all guaranteed bandwidth, at the end of the epoch |
+//! | 20 % | traffic: nobody yet, so it stays unissued |
+//! | 5 % | challengers: nobody yet, so it stays unissued |
+//!
+//! A fifth of each reward is free at once. The rest is held, and vests in an account's [`vesting::Ring`]. Of every fee, half
+//! is burned, 30 % goes to the author of the block and 20 % to the treasury; a tip goes to the author.
+//!
+//! ## Invariants
+//!
+//! - what exists = what was ever issued − what was burned;
+//! - ever issued ≤ scheduled ≤ cap;
+//! - what is held for vesting = the sum of what the rings still hold;
+//! - each reward = its liquid part + its vesting part; each fee = burned + author + treasury.
+//!
+//! ## Beware
+//!
+//! A reward that an account cannot take, since it would be below the existential deposit, is not issued. Fee shares that
+//! nobody can take are burned.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+extern crate alloc;
+
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
+#[cfg(test)]
+mod mock;
+#[cfg(test)]
+mod tests;
+pub mod vesting;
+pub mod weights;
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::{
+    pallet_prelude::*,
+    storage::with_storage_layer,
+    traits::{
+        fungible::{Balanced, Credit, Inspect, InspectHold, Mutate, MutateHold},
+        tokens::Precision,
+        Get, Imbalance, OnUnbalanced,
+    },
+    PalletId,
+};
+use frame_system::pallet_prelude::*;
+pub use pallet::*;
+use sp_runtime::{traits::AccountIdConversion, Perbill, SaturatedConversion};
+use vesting::Ring;
+use weights::WeightInfo;
+use weir_primitives::{
+    interfaces::{CurrentBlock, MeasuredProvider, OnAuthored, OnEpoch},
+    parameters::{Parameters, Token},
+    runtime_api::Supply,
+    AccountId, Balance, BlockNumber, EpochIndex, PLANCK_PER_WEIR,
+};
+
+/// The most that is ever issued, burned or not: 1 000 000 000 WEIR.
+pub const CAP: Balance = 1_000_000_000_u128.saturating_mul(PLANCK_PER_WEIR);
+/// The part of a budget that goes to the authors of blocks.
+pub const AUTHORS_SHARE: Perbill = Perbill::from_percent(40);
+/// The part of a budget that goes to providers.
+pub const CAPACITY_SHARE: Perbill = Perbill::from_percent(35);
+/// The part of a reward that is free at once.
+pub const LIQUID_SHARE: Perbill = Perbill::from_percent(20);
+/// The part of a fee that goes to the author of the block.
+pub const FEE_AUTHOR_SHARE: Perbill = Perbill::from_percent(30);
+/// The part of a fee that goes to the treasury. What the two leave is burned.
+pub const FEE_TREASURY_SHARE: Perbill = Perbill::from_percent(20);
+/// What the treasury's account is derived from.
+pub const TREASURY: PalletId = PalletId(*b"weir/trs");
+
+/// The sums of all tokens.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Totals {
+    /// Everything ever issued, genesis balances included.
+    pub issued: Balance,
+    /// What will have been issued when the current epoch ends, if its whole budget is spent.
+    pub scheduled: Balance,
+    /// What is held until it vests.
+    pub vesting: Balance,
+}
+
+/// What an epoch may issue.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Budget {
+    /// The reward of each block's author.
+    pub per_block: Balance,
+    /// What the providers get together at the end.
+    pub capacity: Balance,
+}
+
+/// What a reward is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Reason {
+    /// A block.
+    Block,
+    /// Guaranteed bandwidth.
+    Capacity,
+}
+
+#[frame_support::pallet]
+pub mod pallet {
+    use super::*;
+
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
+    #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
+    pub struct Pallet<T>(_);
+
+    #[pallet::config]
+    pub trait Config: frame_system::Config<AccountId = AccountId, RuntimeEvent: From<Event<Self>>> {
+        /// The token.
+        type Currency: Inspect<AccountId, Balance = Balance>
+            + Mutate<AccountId>
+            + Balanced<AccountId>
+            + InspectHold<AccountId, Reason = Self::RuntimeHoldReason>
+            + MutateHold<AccountId, Reason = Self::RuntimeHoldReason>;
+        /// The runtime's reasons for holds.
+        type RuntimeHoldReason: From<HoldReason>;
+        /// The parameters of the chain.
+        type Parameters: Get<Option<Parameters>>;
+        /// The author of the current block.
+        type CurrentBlock: CurrentBlock;
+        /// What calls and hooks cost.
+        type WeightInfo: WeightInfo;
+    }
+
+    /// Why funds are held.
+    #[pallet::composite_enum]
+    pub enum HoldReason {
+        /// A reward that has not vested yet.
+        #[codec(index = 0)]
+        Vesting,
+    }
+
+    /// The sums of all tokens.
+    #[pallet::storage]
+    pub type Sums<T> = StorageValue<_, Totals, ValueQuery>;
+
+    /// What the current epoch may issue.
+    #[pallet::storage]
+    pub type CurrentBudget<T> = StorageValue<_, Budget, ValueQuery>;
+
+    /// The rewards of each account that have not been released yet.
+    #[pallet::storage]
+    pub type Vestings<T> = StorageMap<_, Blake2_128Concat, AccountId, Ring, ValueQuery>;
+
+    #[pallet::event]
+    #[pallet::generate_deposit(pub(super) fn deposit_event)]
+    pub enum Event<T: Config> {
+        /// A reward was issued.
+        Rewarded {
+            /// Who got it.
+            account: AccountId,
+            /// What for.
+            reason: Reason,
+            /// All of it.
+            gross: Balance,
+            /// What is free at once.
+            liquid: Balance,
+            /// What is held until it vests.
+            vesting: Balance,
+        },
+        /// A reward was not issued, since the account cannot hold so little.
+        RewardLost {
+            /// Who did not get it.
+            account: AccountId,
+            /// What for.
+            reason: Reason,
+            /// What stays unissued.
+            gross: Balance,
+        },
+        /// Vested tokens were released.
+        Claimed {
+            /// Whose they are.
+            account: AccountId,
+            /// How many.
+            amount: Balance,
+            /// What is still held.
+            vesting: Balance,
+        },
+        /// A fee was split.
+        FeeSplit {
+            /// All of it, without the tip.
+            gross: Balance,
+            /// What no longer exists.
+            burned: Balance,
+            /// What the author of the block got.
+            author: Balance,
+            /// What the treasury got.
+            treasury: Balance,
+            /// What the author got on top.
+            tip: Balance,
+        },
+        /// An epoch has its budget.
+        EpochBudget {
+            /// The epoch.
+            epoch: EpochIndex,
+            /// The reward of each block.
+            per_block: Balance,
+            /// What the providers will get together.
+            capacity: Balance,
+            /// Everything that could have been issued by its end.
+            scheduled: Balance,
+        },
+    }
+
+    #[pallet::error]
+    pub enum Error<T> {
+        /// The chain has no parameters.
+        NoParameters,
+        /// Nothing has vested since the last time.
+        NothingToClaim,
+    }
+
+    #[pallet::genesis_config]
+    #[derive(frame_support::DefaultNoBound)]
+    pub struct GenesisConfig<T: Config> {
+        #[serde(skip)]
+        #[doc(hidden)]
+        pub _config: PhantomData<T>,
+    }
+
+    #[pallet::genesis_build]
+    impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
+        fn build(&self) {
+            let issued = T::Currency::total_issuance();
+            assert!(issued <= CAP, "the genesis balances are above the cap");
+            Sums::<T>::put(Totals { issued, scheduled: issued, vesting: 0 });
+            if let Some(parameters) = T::Parameters::get() {
+                Pallet::<T>::set_budget(0, &parameters);
+            }
+        }
+    }
+
+    #[pallet::hooks]
+    impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        /// The author was rewarded when the block was claimed; this is what that cost.
+        fn on_initialize(_: BlockNumberFor<T>) -> Weight {
+            T::WeightInfo::on_initialize()
+        }
+
+        #[cfg(feature = "try-runtime")]
+        fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
+            Self::do_try_state()
+        }
+    }
+
+    #[pallet::call(weight = <T as Config>::WeightInfo)]
+    impl<T: Config> Pallet<T> {
+        /// Releases what has vested of an account's rewards. Anyone may, for anyone. Followed by [`Event::Claimed`].
+        #[pallet::call_index(0)]
+        pub fn claim(origin: OriginFor<T>, account: AccountId) -> DispatchResult {
+            ensure_signed(origin)?;
+            let token = T::Parameters::get().ok_or(Error::<T>::NoParameters)?.token;
+            let amount = Self::release_vested(&account, &token)?;
+            ensure!(amount > 0, Error::<T>::NothingToClaim);
+            let vesting = Vestings::<T>::get(&account).held();
+            Self::deposit_event(Event::Claimed { account, amount, vesting });
+            Ok(())
+        }
+    }
+
+    #[pallet::view_functions]
+    impl<T: Config> Pallet<T> {
+        /// The sums of all tokens.
+        pub fn supply() -> Supply {
+            let Totals { issued, scheduled, vesting } = Sums::<T>::get();
+            let existing = T::Currency::total_issuance();
+            Supply { cap: CAP, scheduled, issued, burned: issued.saturating_sub(existing), vesting, existing }
+        }
+
+        /// What a claim would release for an account now.
+        pub fn claimable(account: AccountId) -> Balance {
+            T::Parameters::get()
+                .map_or(0, |parameters| Vestings::<T>::get(account).vested(Self::block_number(), &parameters.token))
+        }
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    fn block_number() -> BlockNumber {
+        frame_system::Pallet::<T>::block_number().saturated_into()
+    }
+
+    /// The account of the treasury.
+    pub fn treasury() -> AccountId {
+        TREASURY.into_account_truncating()
+    }
+
+    /// Sets what an epoch may issue, and adds it to the schedule.
+    fn set_budget(epoch: EpochIndex, parameters: &Parameters) {
+        let mut sums = Sums::<T>::get();
+        let emission = CAP
+            .saturating_sub(sums.issued)
+            .checked_div(Balance::from(parameters.token.emission_divisor))
+            .unwrap_or(0);
+        let blocks = Balance::from(parameters.measurement.epoch_blocks);
+        let budget = Budget {
+            per_block: AUTHORS_SHARE.mul_floor(emission).checked_div(blocks).unwrap_or(0),
+            capacity: CAPACITY_SHARE.mul_floor(emission),
+        };
+        sums.scheduled = sums.issued.saturating_add(emission);
+        CurrentBudget::<T>::put(budget);
+        let scheduled = sums.scheduled;
+        Sums::<T>::put(sums);
+        Self::deposit_event(Event::EpochBudget {
+            epoch,
+            per_block: budget.per_block,
+            capacity: budget.capacity,
+            scheduled,
+        });
+    }
+
+    /// Issues a reward, a fifth free and the rest held; nothing at all if the account cannot take it.
+    fn reward(account: &AccountId, reason: Reason, gross: Balance, parameters: &Parameters) {
+        if gross == 0 {
+            return;
+        }
+        let issued = with_storage_layer(|| Self::issue(account, reason, gross, &parameters.token));
+        if issued.is_err() {
+            Self::deposit_event(Event::RewardLost { account: account.clone(), reason, gross });
+        }
+    }
+
+    fn issue(account: &AccountId, reason: Reason, gross: Balance, token: &Token) -> DispatchResult {
+        let liquid = LIQUID_SHARE.mul_floor(gross);
+        let vesting = gross.saturating_sub(liquid);
+        Self::release_vested(account, token)?;
+
+        let mut sums = Sums::<T>::get();
+        sums.issued = sums.issued.saturating_add(gross);
+        ensure!(sums.issued <= CAP, DispatchError::Arithmetic(sp_runtime::ArithmeticError::Overflow));
+        sums.vesting = sums.vesting.saturating_add(vesting);
+        T::Currency::mint_into(account, gross)?;
+        T::Currency::hold(&HoldReason::Vesting.into(), account, vesting)?;
+        Vestings::<T>::try_mutate(account, |ring| ring.add(vesting, Self::block_number(), token))
+            .map_err(|_| DispatchError::Exhausted)?;
+        Sums::<T>::put(sums);
+        Self::deposit_event(Event::Rewarded { account: account.clone(), reason, gross, liquid, vesting });
+        Ok(())
+    }
+
+    /// Releases what has vested, and says how much.
+    fn release_vested(account: &AccountId, token: &Token) -> Result<Balance, DispatchError> {
+        let mut ring = Vestings::<T>::get(account);
+        let amount = ring.release(Self::block_number(), token);
+        if amount == 0 {
+            return Ok(0);
+        }
+        T::Currency::release(&HoldReason::Vesting.into(), account, amount, Precision::Exact)?;
+        Sums::<T>::mutate(|sums| sums.vesting = sums.vesting.saturating_sub(amount));
+        if ring.held() == 0 {
+            Vestings::<T>::remove(account);
+        } else {
+            Vestings::<T>::insert(account, ring);
+        }
+        Ok(amount)
+    }
+
+    /// Gives a part of a fee to somebody; burns it, and says zero, if nobody can take it.
+    fn give(account: Option<AccountId>, part: Credit<AccountId, T::Currency>) -> Balance {
+        let amount = part.peek();
+        match account {
+            Some(account) if T::Currency::resolve(&account, part).is_ok() => amount,
+            _ => 0,
+        }
+    }
+
+    /// Checks the invariants of the storage.
+    #[cfg(any(feature = "try-runtime", test))]
+    pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
+        let sums = Sums::<T>::get();
+        ensure!(sums.issued <= sums.scheduled && sums.scheduled <= CAP, "more was issued than scheduled");
+        ensure!(T::Currency::total_issuance() <= sums.issued, "more exists than was ever issued");
+        let mut vesting: Balance = 0;
+        for (account, ring) in Vestings::<T>::iter() {
+            let held = T::Currency::balance_on_hold(&HoldReason::Vesting.into(), &account);
+            ensure!(held == ring.held(), "what is held is not what vests");
+            vesting = vesting.saturating_add(held);
+        }
+        ensure!(vesting == sums.vesting, "the rings do not add up to what vests");
+        Ok(())
+    }
+}
+
+impl<T: Config> OnAuthored for Pallet<T> {
+    fn on_authored(author: &AccountId) {
+        if let Some(parameters) = T::Parameters::get() {
+            Self::reward(author, Reason::Block, CurrentBudget::<T>::get().per_block, &parameters);
+        }
+    }
+}
+
+impl<T: Config> OnEpoch for Pallet<T> {
+    /// Pays the providers for the epoch that ended, and sets the budget of the one that begins.
+    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]) {
+        let Some(parameters) = T::Parameters::get() else { return };
+        let total = providers
+            .iter()
+            .fold(0u128, |sum, provider| sum.saturating_add(u128::from(provider.guaranteed_bits_per_second)))
+            .max(u128::from(parameters.consensus.least_total_bits_per_second));
+        let capacity = CurrentBudget::<T>::get().capacity;
+        for provider in providers {
+            let part = u128::from(provider.guaranteed_bits_per_second);
+            // The capacity budget is below 2^90 and a bandwidth below 2^64: exact in 256 bits.
+            let gross = sp_core::U256::from(capacity)
+                .saturating_mul(part.into())
+                .checked_div(total.into())
+                .and_then(|gross| Balance::try_from(gross).ok())
+                .unwrap_or(0);
+            Self::reward(&provider.account, Reason::Capacity, gross, &parameters);
+        }
+        Self::set_budget(epoch, &parameters);
+    }
+}
+
+/// Splits fees. Given to the fee handler of `pallet-transaction-payment`, which hands over the fee first and then the tip.
+impl<T: Config> OnUnbalanced<Credit<AccountId, T::Currency>> for Pallet<T> {
+    fn on_unbalanceds(mut fee_then_tip: impl Iterator<Item = Credit<AccountId, T::Currency>>) {
+        let Some(fee) = fee_then_tip.next() else { return };
+        let gross = fee.peek();
+        let (to_author, rest) = fee.split(FEE_AUTHOR_SHARE.mul_floor(gross));
+        let (to_treasury, to_burn) = rest.split(FEE_TREASURY_SHARE.mul_floor(gross));
+        let author = Self::give(T::CurrentBlock::author(), to_author);
+        let treasury = Self::give(Some(Self::treasury()), to_treasury);
+        let tip = fee_then_tip.next().map_or(0, |tip| Self::give(T::CurrentBlock::author(), tip));
+        // Dropping a credit burns it.
+        drop(to_burn);
+        let burned = gross.saturating_sub(author).saturating_sub(treasury);
+        Self::deposit_event(Event::FeeSplit { gross, burned, author, treasury, tip });
+    }
+}

@@ -1,0 +1,34 @@
+//! Weights of `pallet-token`.
+
+use core::marker::PhantomData;
+use frame_support::{traits::Get, weights::Weight};
+
+/// What the pallet's work costs.
+pub trait WeightInfo {
+    /// The reward of a block's author.
+    fn on_initialize() -> Weight;
+    /// [`crate::Pallet::claim`].
+    fn claim() -> Weight;
+}
+
+/// Counted from the code: every storage access at the database's price, and the arithmetic at a bound.
+pub struct CountedWeight<T>(PhantomData<T>);
+
+impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
+    fn on_initialize() -> Weight {
+        // Reads: parameters, emission, supply, vesting, account, holds, issuance; writes all but the first.
+        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(8, 7))
+    }
+    fn claim() -> Weight {
+        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(5, 4))
+    }
+}
+
+impl WeightInfo for () {
+    fn on_initialize() -> Weight {
+        Weight::zero()
+    }
+    fn claim() -> Weight {
+        Weight::zero()
+    }
+}

@@ -1,0 +1,15 @@
+//! Proof of bandwidth-weighted work: the parts of the rules that need no state.
+//!
+//! A block is found by hashing. How hard that is follows from the chain's base [`Difficulty`], which every block of one
+//! height and one fork shares, and from the boost [`credit`] that its author spends, which the chain gives out according
+//! to measured bandwidth. What a block adds to the weight of its chain is the base, whatever was spent on it.
+
+pub mod asert;
+pub mod credit;
+mod difficulty;
+mod digest;
+
+pub use difficulty::{Difficulty, Work};
+pub use digest::{
+    author_payload, pre_digest_of, read_header, seal_payload, DigestError, PreDigest, Seal, SealedHeader, ENGINE_ID,
+};

@@ -1,0 +1,49 @@
+//! What pallets tell and ask each other, so that none depends on another's crate.
+
+use crate::{AccountId, EpochIndex, Milliseconds};
+
+/// What a provider was measured to have when an epoch began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeasuredProvider {
+    /// The provider.
+    pub account: AccountId,
+    /// The author whose blocks it boosts.
+    pub mining_author: Option<AccountId>,
+    /// The lower of its guaranteed directions.
+    pub guaranteed_bits_per_second: u64,
+}
+
+/// Is told of the author of each block, before the block's transactions.
+pub trait OnAuthored {
+    /// `author` made the current block.
+    fn on_authored(author: &AccountId);
+}
+
+impl OnAuthored for () {
+    fn on_authored(_: &AccountId) {}
+}
+
+/// Is told of the start of each epoch but the first, in its first block.
+pub trait OnEpoch {
+    /// `epoch` begins, and `providers` are those with guaranteed bandwidth.
+    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]);
+}
+
+impl OnEpoch for () {
+    fn on_epoch(_: EpochIndex, _: &[MeasuredProvider]) {}
+}
+
+impl<A: OnEpoch, B: OnEpoch> OnEpoch for (A, B) {
+    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]) {
+        A::on_epoch(epoch, providers);
+        B::on_epoch(epoch, providers);
+    }
+}
+
+/// Knows the block that is being executed, from its first moment on.
+pub trait CurrentBlock {
+    /// Its author; nobody in genesis.
+    fn author() -> Option<AccountId>;
+    /// Its timestamp; zero in genesis.
+    fn timestamp() -> Milliseconds;
+}

@@ -1,0 +1,69 @@
+//! Types, rules and runtime APIs that cross a crate boundary in Weir.
+//!
+//! Everything that two crates must agree on stands here once: the wire formats of the header, the rules that turn
+//! timestamps into a difficulty and bandwidth into credit, the estimator that turns reports into bits per second, and the
+//! interfaces between runtime and node. The rules are pure integer functions; pallets, node, agents, tests and simulations
+//! all call the same ones.
+//!
+//! - [`consensus`]: header digests, proof of work, retarget, boost credit.
+//! - [`interfaces`]: what pallets tell each other.
+//! - [`measurement`]: the draw of committees, reports, the estimator.
+//! - [`parameters`]: what a chain fixes at genesis.
+//! - [`runtime_api`]: what the node and the agents ask the runtime.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+extern crate alloc;
+
+pub mod consensus;
+pub mod interfaces;
+pub mod measurement;
+pub mod parameters;
+pub mod runtime_api;
+
+use sp_runtime::{
+    traits::{IdentifyAccount, Verify},
+    MultiSignature,
+};
+
+/// A signature of an account over a transaction.
+pub type Signature = MultiSignature;
+/// An account: the public key, or its hash, that a [`Signature`] verifies against.
+pub type AccountId = <<Signature as Verify>::Signer as IdentifyAccount>::AccountId;
+/// The height of a block. Genesis is 0.
+pub type BlockNumber = u32;
+/// A hash of the chain's hasher, BLAKE2-256.
+pub type Hash = sp_core::H256;
+/// How many transactions an account has sent.
+pub type Nonce = u32;
+/// An amount of tokens in [planck](PLANCK_PER_WEIR).
+pub type Balance = u128;
+/// Milliseconds since the Unix epoch.
+pub type Milliseconds = u64;
+/// The number of an epoch. The first one, which starts at genesis, is 0.
+pub type EpochIndex = u32;
+
+/// The smallest unit of the token, of which one WEIR has this many.
+pub const PLANCK_PER_WEIR: Balance = 1_000_000_000_000;
+
+/// The epoch that a block belongs to.
+///
+/// A length of zero, which [`parameters::Parameters::check`] refuses, counts as one.
+pub fn epoch_of(block: BlockNumber, epoch_blocks: BlockNumber) -> EpochIndex {
+    block.checked_div(epoch_blocks.max(1)).unwrap_or(0)
+}
+
+/// The first block of an epoch, or the greatest number where it would not fit.
+pub fn first_block_of(epoch: EpochIndex, epoch_blocks: BlockNumber) -> BlockNumber {
+    epoch.saturating_mul(epoch_blocks.max(1))
+}

@@ -1,0 +1,243 @@
+//! What a chain fixes at genesis: every number that decides consensus, measurement and money, in one structure.
+//!
+//! It is stored in the state by the first block and never changed but by a runtime upgrade. Nodes read it from there, and
+//! refuse a chain whose [`Parameters::version`] they do not know.
+
+use crate::{consensus::Difficulty, Balance, BlockNumber, Milliseconds};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+
+/// The version of the rules that this code implements.
+pub const RULES_VERSION: u32 = 1;
+
+/// How far ahead of a node's clock a block may be.
+pub const MAX_TIMESTAMP_AHEAD: Milliseconds = 15_000;
+
+/// The most challengers that one challenge can have.
+pub const MAX_COMMITTEE: u32 = 32;
+
+/// The most results that a window of guaranteed bandwidth can hold.
+pub const MAX_WINDOW: u32 = 32;
+
+/// All parameters of a chain.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Parameters {
+    /// The version of the rules: [`RULES_VERSION`] of the code that made the genesis.
+    pub version: u32,
+    /// Block production.
+    pub consensus: Consensus,
+    /// Bandwidth.
+    pub measurement: Measurement,
+    /// Money.
+    pub token: Token,
+}
+
+/// The parameters of block production.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Consensus {
+    /// The wanted time between two blocks.
+    pub block_time: Milliseconds,
+    /// How far off schedule the chain must be for the difficulty to double or halve.
+    pub half_life: Milliseconds,
+    /// The base difficulty of the first blocks.
+    pub initial_difficulty: Difficulty,
+    /// The least base difficulty.
+    pub floor_difficulty: Difficulty,
+    /// How many descendants make a block depth-finalized, if they are heavy enough.
+    pub finality_depth: BlockNumber,
+    /// How much easier a block gets by one whole credit.
+    pub boost: u32,
+    /// The cap of a bucket of credit, in blocks' worth of the author's share.
+    pub credit_cap_blocks: u32,
+    /// The bandwidth that the sum of all counts as at least when shares are made.
+    pub least_total_bits_per_second: u64,
+}
+
+/// The parameters of measurement.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Measurement {
+    /// The length of an epoch.
+    pub epoch_blocks: BlockNumber,
+    /// At how many instants of an epoch challenges start.
+    pub instants: u32,
+    /// How many challengers are drawn for a challenge: n.
+    pub committee: u32,
+    /// How many of them may be Byzantine: f.
+    pub byzantine: u32,
+    /// Which of the last results counts, the largest being the first: r.
+    pub rank: u32,
+    /// How many results count: w.
+    pub window: u32,
+    /// How far the clocks of two honest agents may differ: ε.
+    pub clock_tolerance_us: u64,
+    /// The shortest time that a result is divided by: T_min.
+    pub least_time_us: u64,
+    /// The time for which a challenger sends.
+    pub train_us: u64,
+    /// How long after its start a challenge takes reports.
+    pub report_deadline: Milliseconds,
+    /// What a first result is clipped to; a later one is clipped to twice the guaranteed bandwidth, if that is more.
+    pub growth_step_bits_per_second: u64,
+    /// The bond of a provider per declared Mbit/s.
+    pub bond_per_mbit: Balance,
+    /// The bond of a challenger.
+    pub challenger_bond: Balance,
+    /// How long a bond is held after leaving.
+    pub unbonding_blocks: BlockNumber,
+}
+
+/// The parameters of money.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Token {
+    /// What part of the tokens that were never issued an epoch may issue: one in this many.
+    pub emission_divisor: u64,
+    /// The time over which a reward vests. A multiple of 32.
+    pub vesting_blocks: BlockNumber,
+}
+
+impl Parameters {
+    /// Whether the parameters make sense, together and alone.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that names the rule that does not hold.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let Self { version, consensus, measurement, token } = self;
+        let rules = [
+            (*version == RULES_VERSION, "the chain follows another version of the rules"),
+            // T/6 must be a whole number of milliseconds above zero.
+            (consensus.block_time >= 6, "the block time is below 6 ms"),
+            (consensus.half_life >= consensus.block_time, "the half-life is shorter than a block"),
+            (consensus.floor_difficulty >= Difficulty::MIN, "the floor of the difficulty is zero"),
+            (consensus.initial_difficulty >= consensus.floor_difficulty, "the initial difficulty is below its floor"),
+            (consensus.initial_difficulty <= Difficulty::MAX, "the initial difficulty is above 2^192"),
+            (consensus.finality_depth >= 1, "the finality depth is zero"),
+            (consensus.boost >= 1, "the boost is zero"),
+            (consensus.credit_cap_blocks >= 1, "the cap of the credit is zero"),
+            // Else a bucket might not be full at the end of a term, and could not be brought up to date lazily.
+            (consensus.credit_cap_blocks <= measurement.epoch_blocks, "the cap of the credit is longer than an epoch"),
+            (consensus.least_total_bits_per_second >= 1, "the least total bandwidth is zero"),
+            // Else the seed of a draw could still be reorganised when it is used.
+            (
+                measurement.epoch_blocks >= consensus.finality_depth.saturating_add(2),
+                "an epoch is shorter than the finality depth plus two",
+            ),
+            (measurement.instants >= 1, "an epoch has no instants"),
+            (measurement.committee <= MAX_COMMITTEE, "a committee is larger than 32"),
+            (measurement.byzantine.saturating_mul(2) < measurement.committee, "f is not below n/2"),
+            (measurement.rank >= 1 && measurement.rank <= measurement.window, "r is not between 1 and w"),
+            (measurement.window <= MAX_WINDOW, "a window holds more than 32 results"),
+            (
+                measurement.least_time_us >= measurement.clock_tolerance_us.saturating_mul(20),
+                "T_min is shorter than 20 times the clock tolerance",
+            ),
+            (measurement.least_time_us >= 1 && measurement.train_us >= 1, "a train or T_min has no length"),
+            (token.emission_divisor >= 1, "the emission divisor is zero"),
+            (
+                token.vesting_blocks >= 32 && token.vesting_blocks.checked_rem(32) == Some(0),
+                "the vesting time is not a multiple of 32 blocks",
+            ),
+        ];
+        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))
+    }
+}
+
+impl Consensus {
+    /// The least time between a block and its parent: a sixth of the block time.
+    pub fn least_block_interval(&self) -> Milliseconds {
+        self.block_time.checked_div(6).unwrap_or(0)
+    }
+
+    /// The schedule of the retarget rule.
+    pub fn schedule(&self) -> crate::consensus::asert::Schedule {
+        crate::consensus::asert::Schedule {
+            block_time: self.block_time,
+            half_life: self.half_life,
+            floor: self.floor_difficulty,
+        }
+    }
+}
+
+impl Measurement {
+    /// The rate at which each challenger of a committee sends to a provider: 1.5 times its part of what was declared, so
+    /// that the link is full even if a third of the committee is silent.
+    pub fn challenger_bits_per_second(&self, declared_bits_per_second: u64) -> u64 {
+        declared_bits_per_second
+            .saturating_mul(3)
+            .checked_div(u64::from(self.committee).saturating_mul(2).max(1))
+            .unwrap_or(0)
+    }
+
+    /// The most bytes that one challenger can prove in a challenge: rate × train.
+    pub fn challenger_budget_bytes(&self, declared_bits_per_second: u64) -> u64 {
+        let bits = u128::from(self.challenger_bits_per_second(declared_bits_per_second))
+            .saturating_mul(u128::from(self.train_us))
+            .checked_div(1_000_000)
+            .unwrap_or(0);
+        u64::try_from(bits.checked_div(8).unwrap_or(0)).unwrap_or(u64::MAX)
+    }
+
+    /// The start of the challenges of an instant, counted from 1, in an epoch whose first block has the given timestamp:
+    /// the instants lie evenly over the first half of an epoch that is on schedule.
+    pub fn instant(&self, epoch_start: Milliseconds, instant: u32, block_time: Milliseconds) -> Milliseconds {
+        let offset = u64::from(instant)
+            .saturating_mul(u64::from(self.epoch_blocks))
+            .saturating_mul(block_time)
+            .checked_div(u64::from(self.instants).saturating_mul(2).max(1))
+            .unwrap_or(0);
+        epoch_start.saturating_add(offset)
+    }
+}

@@ -1,0 +1,108 @@
+//! What the node and the agents ask the runtime.
+
+use crate::{
+    consensus::Difficulty,
+    measurement::{Duty, Endpoints, Outcome, PeerKey},
+    parameters::Parameters,
+    AccountId, Balance, BlockNumber, EpochIndex, Milliseconds,
+};
+use alloc::vec::Vec;
+use codec::{Decode, Encode};
+use scale_info::TypeInfo;
+use sp_arithmetic::Perbill;
+
+/// All that a header on top of a block is checked against, or made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct NextBlock {
+    /// The base difficulty that it must claim.
+    pub base: Difficulty,
+    /// The earliest timestamp that it may have.
+    pub earliest: Milliseconds,
+}
+
+/// What the chain knows about a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct ProviderStatus {
+    /// The capacity that it declared and put up a bond for.
+    pub declared_bits_per_second: u64,
+    /// What it is paid for and boosts with.
+    pub guaranteed_bits_per_second: u64,
+    /// The last results, the oldest first.
+    pub results: Vec<u64>,
+    /// The last challenge.
+    pub last: Option<Outcome>,
+    /// The author whose blocks it boosts.
+    pub mining_author: Option<AccountId>,
+    /// The bond that is held.
+    pub bond: Balance,
+    /// Its identity.
+    pub peer: PeerKey,
+    /// Where it is measured.
+    pub endpoints: Endpoints,
+    /// The block from which on the bond can be taken back, if it is leaving.
+    pub leaving: Option<BlockNumber>,
+}
+
+/// What the chain knows about a challenger.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct ChallengerStatus {
+    /// The bond that is held.
+    pub bond: Balance,
+    /// Its identity.
+    pub peer: PeerKey,
+    /// Where provers reach it.
+    pub endpoints: Endpoints,
+    /// How many reports it gave in time.
+    pub reports: u64,
+    /// The block from which on the bond can be taken back, if it is leaving.
+    pub leaving: Option<BlockNumber>,
+}
+
+/// The sums of all tokens, in planck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct Supply {
+    /// The hard cap on everything ever issued.
+    pub cap: Balance,
+    /// The most that can have been issued when the current epoch ends, genesis included.
+    pub scheduled: Balance,
+    /// Everything ever issued, burned or not.
+    pub issued: Balance,
+    /// Everything burned.
+    pub burned: Balance,
+    /// What is held until it vests.
+    pub vesting: Balance,
+    /// What exists now: issued less burned.
+    pub existing: Balance,
+}
+
+sp_api::decl_runtime_apis! {
+    /// Block production.
+    pub trait ConsensusApi {
+        /// The parameters of the chain.
+        fn parameters() -> Parameters;
+        /// What a child of this block is checked against.
+        fn next_block() -> NextBlock;
+        /// The most credit that an author may spend on a child of this block.
+        fn spendable_credit(author: AccountId) -> Perbill;
+    }
+
+    /// Measurement of bandwidth.
+    pub trait MeasurementApi {
+        /// The epoch of this block.
+        fn epoch() -> EpochIndex;
+        /// The challenges of the current epoch that concern an account and still take reports.
+        fn duties(account: AccountId) -> Vec<Duty>;
+        /// What is known about a provider.
+        fn provider(account: AccountId) -> Option<ProviderStatus>;
+        /// What is known about a challenger.
+        fn challenger(account: AccountId) -> Option<ChallengerStatus>;
+        /// All providers.
+        fn providers() -> Vec<AccountId>;
+    }
+
+    /// Money.
+    pub trait SupplyApi {
+        /// The sums of all tokens.
+        fn supply() -> Supply;
+    }
+}

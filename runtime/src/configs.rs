@@ -1,0 +1,261 @@
+//! What each pallet is configured with.
+
+use crate::{
+    AccountId, Balance, Balances, Block, BlockNumber, Difficulty, Hash, Nonce, OriginCaller, PalletInfo,
+    Runtime, RuntimeCall, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason, RuntimeOrigin, RuntimeTask, System,
+    Token, VERSION,
+};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::{
+    derive_impl,
+    dispatch::DispatchClass,
+    parameter_types,
+    traits::{ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf},
+    weights::{
+        constants::{ExtrinsicBaseWeight, RocksDbWeight, WEIGHT_REF_TIME_PER_SECOND},
+        ConstantMultiplier, Weight, WeightToFeeCoefficient, WeightToFeeCoefficients, WeightToFeePolynomial,
+    },
+};
+use frame_system::limits::{BlockLength, BlockWeights};
+use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
+use sp_runtime::{traits::BlakeTwo256, traits::Bounded, FixedPointNumber, Perbill, Perquintill};
+use sp_version::RuntimeVersion;
+use weir_primitives::PLANCK_PER_WEIR;
+
+/// A thousandth of a WEIR.
+pub const MILLI: Balance = PLANCK_PER_WEIR / 1_000;
+/// The least that an account can hold.
+pub const EXISTENTIAL_DEPOSIT: Balance = MILLI;
+
+/// The part of a block that ordinary transactions can fill.
+const NORMAL_DISPATCH_RATIO: Perbill = Perbill::from_percent(75);
+/// Half a second of execution: a block of one second leaves as much again for hashing and the network.
+const MAXIMUM_BLOCK_WEIGHT: Weight = Weight::from_parts(WEIGHT_REF_TIME_PER_SECOND / 2, 5 * 1024 * 1024);
+
+parameter_types! {
+    pub const BlockHashCount: BlockNumber = 2_400;
+    pub const Version: RuntimeVersion = VERSION;
+    pub RuntimeBlockWeights: BlockWeights =
+        BlockWeights::with_sensible_defaults(MAXIMUM_BLOCK_WEIGHT, NORMAL_DISPATCH_RATIO);
+    pub RuntimeBlockLength: BlockLength = BlockLength::builder()
+        .max_length(2 * 1024 * 1024)
+        .modify_max_length_for_class(DispatchClass::Normal, |m| *m = NORMAL_DISPATCH_RATIO * *m)
+        .build();
+}
+
+#[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
+impl frame_system::Config for Runtime {
+    type Block = Block;
+    type BlockWeights = RuntimeBlockWeights;
+    type BlockLength = RuntimeBlockLength;
+    type AccountId = AccountId;
+    type Nonce = Nonce;
+    type Hash = Hash;
+    type BlockHashCount = BlockHashCount;
+    type DbWeight = RocksDbWeight;
+    type Version = Version;
+    type AccountData = pallet_balances::AccountData<Balance>;
+    type SS58Prefix = ConstU16<42>;
+    type MaxConsumers = ConstU32<16>;
+    type SystemWeightInfo = frame_system::weights::SubstrateWeight<Runtime>;
+    type ExtensionsWeightInfo = frame_system::SubstrateExtensionsWeight<Runtime>;
+}
+
+impl pallet_timestamp::Config for Runtime {
+    type Moment = u64;
+    type OnTimestampSet = Difficulty;
+    // The least interval between blocks depends on the block time of the chain; the difficulty pallet enforces it.
+    type MinimumPeriod = ConstU64<1>;
+    type WeightInfo = pallet_timestamp::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_balances::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type RuntimeFreezeReason = RuntimeFreezeReason;
+    type WeightInfo = pallet_balances::weights::SubstrateWeight<Runtime>;
+    type Balance = Balance;
+    type DustRemoval = ();
+    type ExistentialDeposit = ConstU128<EXISTENTIAL_DEPOSIT>;
+    type AccountStore = System;
+    type ReserveIdentifier = [u8; 8];
+    type FreezeIdentifier = RuntimeFreezeReason;
+    type MaxLocks = ConstU32<50>;
+    type MaxReserves = ConstU32<50>;
+    type MaxFreezes = VariantCountOf<RuntimeFreezeReason>;
+    type DoneSlashHandler = ();
+}
+
+/// What a transaction of the least possible weight costs, before fullness: a tenth of a milliWEIR.
+const BASE_FEE: Balance = MILLI / 10;
+
+/// A fee proportional to weight, with [`BASE_FEE`] for the base weight of a transaction.
+pub struct WeightToFee;
+
+impl WeightToFeePolynomial for WeightToFee {
+    type Balance = Balance;
+
+    fn polynomial() -> WeightToFeeCoefficients<Balance> {
+        let base = Balance::from(ExtrinsicBaseWeight::get().ref_time());
+        [WeightToFeeCoefficient {
+            degree: 1,
+            negative: false,
+            coeff_frac: Perbill::from_rational(BASE_FEE % base, base),
+            coeff_integer: BASE_FEE / base,
+        }]
+        .into_iter()
+        .collect()
+    }
+}
+
+parameter_types! {
+    /// The fee level rises while blocks are fuller than this, and falls while they are emptier.
+    pub const TargetBlockFullness: Perquintill = Perquintill::from_percent(25);
+    /// At full blocks the level doubles in about 12 000 blocks.
+    pub AdjustmentVariable: Multiplier = Multiplier::saturating_from_rational(75, 1_000_000);
+    pub MinimumMultiplier: Multiplier = Multiplier::saturating_from_rational(1, 10);
+    pub MaximumMultiplier: Multiplier = Multiplier::max_value();
+    pub const TransactionByteFee: Balance = MILLI / 1_000;
+}
+
+impl pallet_transaction_payment::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type OnChargeTransaction = FungibleAdapter<Balances, Token>;
+    type WeightToFee = WeightToFee;
+    type LengthToFee = ConstantMultiplier<Balance, TransactionByteFee>;
+    type FeeMultiplierUpdate =
+        TargetedFeeAdjustment<Runtime, TargetBlockFullness, AdjustmentVariable, MinimumMultiplier, MaximumMultiplier>;
+    type OperationalFeeMultiplier = ConstU8<5>;
+    type WeightInfo = pallet_transaction_payment::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_difficulty::Config for Runtime {
+    type OnAuthored = Token;
+    type WeightInfo = pallet_difficulty::weights::CountedWeight<Runtime>;
+}
+
+impl pallet_bandwidth::Config for Runtime {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Parameters = Difficulty;
+    type CurrentBlock = Difficulty;
+    // Difficulty takes its snapshot, token pays for the epoch that ended.
+    type OnEpoch = (Difficulty, Token);
+    type MaxProviders = ConstU32<256>;
+    type MaxChallengers = ConstU32<256>;
+    type MaxEvaluations = ConstU32<8>;
+    type WeightInfo = pallet_bandwidth::weights::CountedWeight<Runtime>;
+}
+
+impl pallet_token::Config for Runtime {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Parameters = Difficulty;
+    type CurrentBlock = Difficulty;
+    type WeightInfo = pallet_token::weights::CountedWeight<Runtime>;
+}
+
+impl pallet_utility::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type RuntimeCall = RuntimeCall;
+    type PalletsOrigin = OriginCaller;
+    type WeightInfo = pallet_utility::weights::SubstrateWeight<Runtime>;
+}
+
+/// What a number of entries and bytes of state is worth, as a deposit.
+const fn deposit(entries: u32, bytes: u32) -> Balance {
+    entries as Balance * 100 * MILLI + bytes as Balance * MILLI
+}
+
+parameter_types! {
+    pub const MultisigDepositBase: Balance = deposit(1, 88);
+    pub const MultisigDepositFactor: Balance = deposit(0, 32);
+    pub const ProxyDepositBase: Balance = deposit(1, 8);
+    pub const ProxyDepositFactor: Balance = deposit(0, 33);
+    pub const AnnouncementDepositBase: Balance = deposit(1, 8);
+    pub const AnnouncementDepositFactor: Balance = deposit(0, 66);
+}
+
+impl pallet_multisig::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type RuntimeCall = RuntimeCall;
+    type Currency = Balances;
+    type DepositBase = MultisigDepositBase;
+    type DepositFactor = MultisigDepositFactor;
+    type MaxSignatories = ConstU32<100>;
+    type WeightInfo = pallet_multisig::weights::SubstrateWeight<Runtime>;
+    type BlockNumberProvider = System;
+}
+
+/// What a proxy may do for the account that named it.
+#[derive(
+    Copy,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    scale_info::TypeInfo,
+)]
+pub enum ProxyType {
+    /// Everything.
+    #[default]
+    Any,
+    /// Everything that moves no tokens.
+    NonTransfer,
+    /// What an agent does: reports, endpoints and the mining author of its account.
+    Agent,
+}
+
+impl InstanceFilter<RuntimeCall> for ProxyType {
+    fn filter(&self, call: &RuntimeCall) -> bool {
+        match self {
+            Self::Any => true,
+            Self::NonTransfer => !matches!(call, RuntimeCall::Balances(..) | RuntimeCall::Sudo(..)),
+            Self::Agent => matches!(
+                call,
+                RuntimeCall::Bandwidth(
+                    pallet_bandwidth::Call::report { .. }
+                        | pallet_bandwidth::Call::set_provider_endpoints { .. }
+                        | pallet_bandwidth::Call::set_challenger_endpoints { .. }
+                        | pallet_bandwidth::Call::set_mining_author { .. }
+                )
+            ),
+        }
+    }
+
+    fn is_superset(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) | (Self::NonTransfer, Self::Agent) => true,
+            (a, b) => a == b,
+        }
+    }
+}
+
+impl pallet_proxy::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type RuntimeCall = RuntimeCall;
+    type Currency = Balances;
+    type ProxyType = ProxyType;
+    type ProxyDepositBase = ProxyDepositBase;
+    type ProxyDepositFactor = ProxyDepositFactor;
+    type MaxProxies = ConstU32<32>;
+    type WeightInfo = pallet_proxy::weights::SubstrateWeight<Runtime>;
+    type MaxPending = ConstU32<32>;
+    type CallHasher = BlakeTwo256;
+    type AnnouncementDepositBase = AnnouncementDepositBase;
+    type AnnouncementDepositFactor = AnnouncementDepositFactor;
+    type BlockNumberProvider = System;
+}
+
+impl pallet_sudo::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type RuntimeCall = RuntimeCall;
+    type WeightInfo = pallet_sudo::weights::SubstrateWeight<Runtime>;
+}

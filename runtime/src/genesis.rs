@@ -1,0 +1,150 @@
+//! The presets that chain specs are made from.
+//!
+//! | preset | for |
+//! | --- | --- |
+//! | `development` | one node on one machine: blocks of a second |
+//! | `local_testnet` | a few nodes on one machine: blocks of two seconds |
+//! | `testnet` | a public test network: blocks of six seconds |
+
+use crate::{configs::MILLI, AccountId, Balance, BalancesConfig, DifficultyConfig, RuntimeGenesisConfig, SudoConfig};
+use alloc::{string::ToString, vec, vec::Vec};
+use frame_support::build_struct_json_patch;
+use serde_json::Value;
+use sp_genesis_builder::{PresetId, DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET};
+use sp_keyring::Sr25519Keyring;
+use weir_primitives::{
+    consensus::Difficulty,
+    parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
+    PLANCK_PER_WEIR,
+};
+
+/// The preset of a public test network.
+pub const TESTNET_PRESET: &str = "testnet";
+
+const MBIT: u64 = 1_000_000;
+const SECONDS: u64 = 1_000;
+const MINUTES: u64 = 60 * SECONDS;
+
+/// About 8 % a year of what was never issued, if epochs keep to their schedule: (365.25 days / epoch) / ln(1/0.92).
+const fn emission_divisor(epoch_seconds: u64) -> u64 {
+    // 31 557 600 s / 0.08338 = 378 479 252 s.
+    378_479_252 / epoch_seconds
+}
+
+/// The parameters of a single node for development.
+pub fn development() -> Parameters {
+    Parameters {
+        version: RULES_VERSION,
+        consensus: Consensus {
+            block_time: SECONDS,
+            half_life: MINUTES,
+            initial_difficulty: Difficulty::from(100_000),
+            floor_difficulty: Difficulty::from(1_000),
+            finality_depth: 8,
+            boost: 8,
+            credit_cap_blocks: 8,
+            least_total_bits_per_second: 750 * MBIT,
+        },
+        measurement: Measurement {
+            epoch_blocks: 10,
+            instants: 2,
+            committee: 4,
+            byzantine: 1,
+            rank: 2,
+            window: 3,
+            clock_tolerance_us: 20_000,
+            least_time_us: 400_000,
+            train_us: 500_000,
+            report_deadline: 10 * SECONDS,
+            growth_step_bits_per_second: 250 * MBIT,
+            bond_per_mbit: PLANCK_PER_WEIR,
+            challenger_bond: 100 * PLANCK_PER_WEIR,
+            unbonding_blocks: 20,
+        },
+        token: Token { emission_divisor: emission_divisor(10), vesting_blocks: 96 },
+    }
+}
+
+/// The parameters of a network on one machine.
+pub fn local_testnet() -> Parameters {
+    let base = development();
+    Parameters {
+        consensus: Consensus {
+            block_time: 2 * SECONDS,
+            half_life: 2 * MINUTES,
+            finality_depth: 16,
+            credit_cap_blocks: 16,
+            ..base.consensus
+        },
+        measurement: Measurement { epoch_blocks: 20, unbonding_blocks: 40, ..base.measurement },
+        token: Token { emission_divisor: emission_divisor(40), vesting_blocks: 96 },
+        ..base
+    }
+}
+
+/// The parameters of a public test network.
+pub fn testnet() -> Parameters {
+    let base = development();
+    Parameters {
+        consensus: Consensus {
+            block_time: 6 * SECONDS,
+            half_life: 10 * MINUTES,
+            initial_difficulty: Difficulty::from(10_000_000),
+            floor_difficulty: Difficulty::from(100_000),
+            finality_depth: 64,
+            credit_cap_blocks: 64,
+            least_total_bits_per_second: 10_000 * MBIT,
+            ..base.consensus
+        },
+        measurement: Measurement {
+            epoch_blocks: 600,
+            instants: 12,
+            committee: 16,
+            byzantine: 7,
+            rank: 4,
+            window: 8,
+            report_deadline: 120 * SECONDS,
+            growth_step_bits_per_second: 25 * MBIT,
+            // Two days.
+            unbonding_blocks: 28_800,
+            ..base.measurement
+        },
+        // 30 days.
+        token: Token { emission_divisor: emission_divisor(3_600), vesting_blocks: 432_000 },
+        ..base
+    }
+}
+
+/// What each endowed account of a test network starts with.
+const ENDOWMENT: Balance = 1_000_000 * PLANCK_PER_WEIR;
+
+fn patch(parameters: Parameters, endowed: Vec<AccountId>, sudo: AccountId) -> Value {
+    // The genesis of a chain spec holds numbers of 64 bits.
+    const _: () = assert!(ENDOWMENT <= u64::MAX as Balance && ENDOWMENT > MILLI);
+    build_struct_json_patch!(RuntimeGenesisConfig {
+        balances: BalancesConfig { balances: endowed.into_iter().map(|account| (account, ENDOWMENT)).collect() },
+        difficulty: DifficultyConfig { parameters: Some(parameters) },
+        sudo: SudoConfig { key: Some(sudo) },
+    })
+}
+
+fn well_known_accounts() -> Vec<AccountId> {
+    Sr25519Keyring::well_known().map(|key| key.to_account_id()).collect()
+}
+
+/// The patch of a preset, as JSON.
+pub fn get_preset(id: &PresetId) -> Option<Vec<u8>> {
+    let parameters = match id.as_str() {
+        DEV_RUNTIME_PRESET => development(),
+        LOCAL_TESTNET_RUNTIME_PRESET => local_testnet(),
+        TESTNET_PRESET => testnet(),
+        _ => return None,
+    };
+    let patch = patch(parameters, well_known_accounts(), Sr25519Keyring::Alice.to_account_id());
+    Some(patch.to_string().into_bytes())
+}
+
+/// The names of all presets.
+pub fn preset_names() -> Vec<PresetId> {
+    vec![DEV_RUNTIME_PRESET.into(), LOCAL_TESTNET_RUNTIME_PRESET.into(), TESTNET_PRESET.into()]
+}

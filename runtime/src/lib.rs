@@ -1,0 +1,110 @@
+//! The state machine of the Weir chain.
+//!
+//! - [`configs`]: what each pallet is configured with.
+//! - [`apis`]: what the node and wallets call.
+//! - [`genesis`]: the presets that chain specs are made from.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![recursion_limit = "512"]
+// The macros that put the runtime together write items that cannot be documented.
+#![allow(missing_docs)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
+include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
+
+pub mod apis;
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarks;
+pub mod configs;
+pub mod genesis;
+
+use alloc::vec::Vec;
+use sp_runtime::{generic, traits::BlakeTwo256, MultiAddress};
+use sp_version::RuntimeVersion;
+pub use weir_primitives::{AccountId, Balance, BlockNumber, Hash, Nonce, Signature};
+
+/// How an account is named in a transaction.
+pub type Address = MultiAddress<AccountId, ()>;
+/// The header of a block.
+pub type Header = generic::Header<BlockNumber, BlakeTwo256>;
+/// A block.
+pub type Block = generic::Block<Header, UncheckedExtrinsic>;
+/// What every transaction carries besides its call, in the order in which it is signed.
+pub type TxExtension = (
+    frame_system::AuthorizeCall<Runtime>,
+    frame_system::CheckNonZeroSender<Runtime>,
+    frame_system::CheckSpecVersion<Runtime>,
+    frame_system::CheckTxVersion<Runtime>,
+    frame_system::CheckGenesis<Runtime>,
+    frame_system::CheckEra<Runtime>,
+    frame_system::CheckNonce<Runtime>,
+    frame_system::CheckWeight<Runtime>,
+    pallet_transaction_payment::ChargeTransactionPayment<Runtime>,
+    frame_metadata_hash_extension::CheckMetadataHash<Runtime>,
+    frame_system::WeightReclaim<Runtime>,
+);
+/// A transaction as it comes from outside.
+pub type UncheckedExtrinsic = generic::UncheckedExtrinsic<Address, RuntimeCall, Signature, TxExtension>;
+/// What the signature of a transaction covers.
+pub type SignedPayload = generic::SignedPayload<RuntimeCall, TxExtension>;
+/// Executes blocks.
+pub type Executive =
+    frame_executive::Executive<Runtime, Block, frame_system::ChainContext<Runtime>, Runtime, AllPalletsWithSystem>;
+
+/// The version of the runtime.
+#[sp_version::runtime_version]
+pub const VERSION: RuntimeVersion = RuntimeVersion {
+    spec_name: alloc::borrow::Cow::Borrowed("weir"),
+    impl_name: alloc::borrow::Cow::Borrowed("weir"),
+    authoring_version: 1,
+    spec_version: 1,
+    impl_version: 1,
+    apis: apis::RUNTIME_API_VERSIONS,
+    transaction_version: 1,
+    system_version: 2,
+};
+
+// The order of the indices is the order of the hooks: difficulty reads the claims of a block before anyone asks who made it
+// and when; bandwidth starts an epoch after the block's author was noted.
+#[frame_support::runtime]
+mod runtime {
+    #[runtime::runtime]
+    #[runtime::derive(
+        RuntimeCall,
+        RuntimeEvent,
+        RuntimeError,
+        RuntimeOrigin,
+        RuntimeFreezeReason,
+        RuntimeHoldReason,
+        RuntimeSlashReason,
+        RuntimeLockId,
+        RuntimeTask,
+        RuntimeViewFunction
+    )]
+    pub struct Runtime;
+
+    #[runtime::pallet_index(0)]
+    pub type System = frame_system;
+    #[runtime::pallet_index(1)]
+    pub type Timestamp = pallet_timestamp;
+    #[runtime::pallet_index(2)]
+    pub type Balances = pallet_balances;
+    #[runtime::pallet_index(3)]
+    pub type TransactionPayment = pallet_transaction_payment;
+    #[runtime::pallet_index(4)]
+    pub type Difficulty = pallet_difficulty;
+    #[runtime::pallet_index(5)]
+    pub type Bandwidth = pallet_bandwidth;
+    #[runtime::pallet_index(6)]
+    pub type Token = pallet_token;
+    #[runtime::pallet_index(7)]
+    pub type Utility = pallet_utility;
+    #[runtime::pallet_index(8)]
+    pub type Multisig = pallet_multisig;
+    #[runtime::pallet_index(9)]
+    pub type Proxy = pallet_proxy;
+    #[runtime::pallet_index(10)]
+    pub type Sudo = pallet_sudo;
+}
