@@ -20,10 +20,24 @@ mod benchmarks;
 pub mod configs;
 pub mod genesis;
 
+#[cfg(feature = "std")]
+pub use apis::RuntimeApi;
+
 use alloc::vec::Vec;
 use sp_runtime::{generic, traits::BlakeTwo256, MultiAddress};
 use sp_version::RuntimeVersion;
 pub use weir_primitives::{AccountId, Balance, BlockNumber, Hash, Nonce, Signature};
+
+/// Types of the node, which moves transactions without knowing what is in them.
+pub mod opaque {
+    use super::{generic, BlakeTwo256, BlockNumber};
+    use sp_runtime::OpaqueExtrinsic;
+
+    /// The header of a block.
+    pub type Header = generic::Header<BlockNumber, BlakeTwo256>;
+    /// A block.
+    pub type Block = generic::Block<Header, OpaqueExtrinsic>;
+}
 
 /// How an account is named in a transaction.
 pub type Address = MultiAddress<AccountId, ()>;

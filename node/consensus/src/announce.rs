@@ -1,0 +1,103 @@
+//! The first stage: a header alone, when a peer announces it.
+
+use crate::{
+    check::{self, Rejection},
+    Metrics,
+};
+use sp_api::ProvideRuntimeApi;
+use sp_blockchain::HeaderBackend;
+use sp_consensus::block_validation::{BlockAnnounceValidator, Validation};
+use sp_runtime::traits::{Block as BlockT, Header};
+use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+use weir_primitives::{
+    consensus::{asert::Anchor, pre_digest_of, PreDigest},
+    parameters::Consensus,
+    runtime_api::ConsensusApi,
+};
+
+/// Checks announced headers: decoding, work and signature, and the claimed base and credit against the parent where it is
+/// known, else the base against what our own chain could have come to.
+pub struct Validator<Block, C> {
+    client: Arc<C>,
+    rules: Consensus,
+    metrics: Option<Metrics>,
+    _block: PhantomData<Block>,
+}
+
+impl<Block, C> Validator<Block, C>
+where
+    Block: BlockT,
+    C: ProvideRuntimeApi<Block> + HeaderBackend<Block>,
+    C::Api: ConsensusApi<Block>,
+{
+    /// For the chain of `client`, whose genesis has these rules.
+    pub fn new(client: Arc<C>, rules: Consensus, metrics: Option<Metrics>) -> Self {
+        Self { client, rules, metrics, _block: PhantomData }
+    }
+
+    /// Checks a header.
+    ///
+    /// # Errors
+    ///
+    /// Why it is rejected.
+    pub fn check(&self, header: &Block::Header) -> Result<(), Rejection> {
+        let sealed = check::context_free(header, self.rules.boost)?;
+        let parent = *header.parent_hash();
+        let claims = sealed.pre_digest;
+        if !matches!(self.client.status(parent), Ok(sp_blockchain::BlockStatus::InChain)) {
+            return self.best().map_or(Ok(()), |best| {
+                check::plausible(&claims, check::height(header), self.rules.schedule(), best)
+            });
+        }
+        let api = self.client.runtime_api();
+        match (api.next_block(parent), api.spendable_credit(parent, claims.author.clone())) {
+            (Ok(next), Ok(spendable)) => check::contextual(&claims, next, spendable),
+            // No state to ask: import will see.
+            _ => Ok(()),
+        }
+    }
+
+    /// Our best block, as the anchor of a schedule.
+    fn best(&self) -> Option<Anchor> {
+        let hash = self.client.info().best_hash;
+        let header = self.client.header(hash).ok()??;
+        let claims: PreDigest = pre_digest_of(&unsealed::<Block>(&header)).ok()?;
+        let next = self.client.runtime_api().next_block(hash).ok()?;
+        Some(Anchor { number: check::height(&header), timestamp: claims.timestamp, difficulty: next.base })
+    }
+}
+
+fn unsealed<Block: BlockT>(header: &Block::Header) -> sp_runtime::generic::Digest {
+    let mut digest = header.digest().clone();
+    digest.pop();
+    digest
+}
+
+impl<Block, C> BlockAnnounceValidator<Block> for Validator<Block, C>
+where
+    Block: BlockT,
+    C: ProvideRuntimeApi<Block> + HeaderBackend<Block> + Send + Sync,
+    C::Api: ConsensusApi<Block>,
+{
+    fn validate(
+        &mut self,
+        header: &Block::Header,
+        data: &[u8],
+    ) -> Pin<Box<dyn Future<Output = Result<Validation, Box<dyn std::error::Error + Send>>> + Send>> {
+        let verdict = if data.is_empty() { self.check(header) } else { Ok(()) };
+        let validation = match verdict {
+            Ok(()) if data.is_empty() => Validation::Success { is_new_best: false },
+            // This chain announces no data.
+            Ok(()) => Validation::Failure { disconnect: true },
+            Err(rejection) => {
+                log::debug!(target: "weir", "an announced header is rejected: {rejection}");
+                if let Some(metrics) = &self.metrics {
+                    metrics.rejected.with_label_values(&["announcement", rejection.label()]).inc();
+                }
+                // A fork may honestly be far from ours; everything else is a lie.
+                Validation::Failure { disconnect: !matches!(rejection, Rejection::ImplausibleBase { .. }) }
+            },
+        };
+        Box::pin(async { Ok(validation) })
+    }
+}

@@ -1,0 +1,172 @@
+//! The rules that a header is checked against, as pure functions, in the order in which they are applied.
+
+use sp_core::{crypto::Pair, sr25519, U256};
+use sp_runtime::{
+    traits::{Header, UniqueSaturatedInto},
+    Perbill,
+};
+use weir_primitives::{
+    consensus::{
+        asert::{retarget, Anchor, Schedule},
+        author_payload, read_header, seal_payload, Difficulty, DigestError, PreDigest, SealedHeader, Work,
+    },
+    parameters::MAX_TIMESTAMP_AHEAD,
+    runtime_api::NextBlock,
+    BlockNumber, Milliseconds,
+};
+
+/// How much easier than our own chain would be at its height and time a header without a known parent may be: forks differ,
+/// but not by this much.
+const PLAUSIBLE_FACTOR: u32 = 16;
+
+/// Why a block is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The digests of the header are malformed.
+    #[error("{0}")]
+    Digest(DigestError),
+    /// The hash is above the target.
+    #[error("too little work for the claimed difficulty of {required}")]
+    Work {
+        /// What it must reach.
+        required: U256,
+    },
+    /// The signature is not the author's.
+    #[error("the signature is not the author's")]
+    Signature,
+    /// The base difficulty is not that of this height and fork.
+    #[error("wrong base difficulty: got {got}, expected {expected}")]
+    Base {
+        /// What the header claims.
+        got: U256,
+        /// What the retarget rule says.
+        expected: U256,
+    },
+    /// The base difficulty is far below what it could be at this height and time.
+    #[error("implausible base difficulty: got {got}, expected at least {least}")]
+    ImplausibleBase {
+        /// What the header claims.
+        got: U256,
+        /// The least that is plausible.
+        least: U256,
+    },
+    /// The author does not have that much credit.
+    #[error("too much credit: got {got:?}, the author has {most:?}")]
+    Credit {
+        /// What the header claims.
+        got: Perbill,
+        /// What the author may spend.
+        most: Perbill,
+    },
+    /// The timestamp is too close to the parent's.
+    #[error("the timestamp {got} is too early: the earliest is {earliest}")]
+    TooEarly {
+        /// What the header claims.
+        got: Milliseconds,
+        /// The earliest that is allowed.
+        earliest: Milliseconds,
+    },
+    /// The timestamp is too far ahead of our clock. It may be right later.
+    #[error("the timestamp {got} is too far ahead of the clock, which shows {now}")]
+    TooFarAhead {
+        /// What the header claims.
+        got: Milliseconds,
+        /// What our clock shows.
+        now: Milliseconds,
+    },
+}
+
+impl Rejection {
+    /// A short name, for metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Digest(_) => "digest",
+            Self::Work { .. } => "work",
+            Self::Signature => "signature",
+            Self::Base { .. } => "base",
+            Self::ImplausibleBase { .. } => "implausible_base",
+            Self::Credit { .. } => "credit",
+            Self::TooEarly { .. } => "too_early",
+            Self::TooFarAhead { .. } => "too_far_ahead",
+        }
+    }
+}
+
+/// Decoding, work and signature of a header against what it claims. Work is checked before the costly signature.
+///
+/// # Errors
+///
+/// [`Rejection::Digest`], [`Rejection::Work`] or [`Rejection::Signature`].
+pub fn context_free<H: Header>(header: &H, boost: u32) -> Result<SealedHeader<H>, Rejection> {
+    let sealed = read_header(header).map_err(Rejection::Digest)?;
+    let required = Difficulty(sealed.pre_digest.base).required(sealed.pre_digest.credit, boost);
+    let preimage = weir_pow::preimage(&seal_payload(sealed.pre_hash.as_ref(), &sealed.seal.signature));
+    let work = Work::from_hash(weir_pow::work(&preimage, sealed.seal.nonce));
+    if !required.is_met_by(work) {
+        return Err(Rejection::Work { required: required.0 });
+    }
+    let author = sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(&sealed.pre_digest.author));
+    if !sr25519::Pair::verify(&sealed.seal.signature, author_payload(sealed.pre_hash.as_ref()), &author) {
+        return Err(Rejection::Signature);
+    }
+    Ok(sealed)
+}
+
+/// The claims of a header against the state of its parent.
+///
+/// # Errors
+///
+/// [`Rejection::Base`], [`Rejection::Credit`] or [`Rejection::TooEarly`].
+pub fn contextual(claims: &PreDigest, next: NextBlock, spendable: Perbill) -> Result<(), Rejection> {
+    if claims.base != next.base.0 {
+        return Err(Rejection::Base { got: claims.base, expected: next.base.0 });
+    }
+    if claims.credit > spendable {
+        return Err(Rejection::Credit { got: claims.credit, most: spendable });
+    }
+    if claims.timestamp < next.earliest {
+        return Err(Rejection::TooEarly { got: claims.timestamp, earliest: next.earliest });
+    }
+    Ok(())
+}
+
+/// The claimed base of a header whose parent is unknown, against what the retarget rule could have made of ours.
+///
+/// # Errors
+///
+/// [`Rejection::ImplausibleBase`].
+pub fn plausible(
+    claims: &PreDigest,
+    number: BlockNumber,
+    schedule: Schedule,
+    best: Anchor,
+) -> Result<(), Rejection> {
+    let (expected, _) = retarget(schedule, best, number.saturating_sub(1), claims.timestamp);
+    let least = (expected.0 / PLAUSIBLE_FACTOR).max(schedule.floor.0);
+    if claims.base < least {
+        return Err(Rejection::ImplausibleBase { got: claims.base, least });
+    }
+    Ok(())
+}
+
+/// The timestamp of a header against our clock.
+///
+/// # Errors
+///
+/// [`Rejection::TooFarAhead`].
+pub fn not_ahead(claims: &PreDigest, now: Milliseconds) -> Result<(), Rejection> {
+    if claims.timestamp > now.saturating_add(MAX_TIMESTAMP_AHEAD) {
+        return Err(Rejection::TooFarAhead { got: claims.timestamp, now });
+    }
+    Ok(())
+}
+
+/// What our clock shows.
+pub fn now() -> Milliseconds {
+    sp_timestamp::Timestamp::current().as_millis()
+}
+
+/// The height of a header.
+pub fn height<H: Header>(header: &H) -> BlockNumber {
+    (*header.number()).unique_saturated_into()
+}

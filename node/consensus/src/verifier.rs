@@ -1,0 +1,89 @@
+//! The contextual stage: everything that is checked before a block is executed.
+
+use crate::{
+    check::{self, Rejection},
+    Metrics,
+};
+use sc_consensus::{BlockImportParams, StateAction, Verifier as VerifierT};
+use sp_api::ProvideRuntimeApi;
+use sp_runtime::traits::{Block as BlockT, Header};
+use std::{marker::PhantomData, sync::Arc};
+use weir_primitives::{consensus::PreDigest, parameters::Consensus, runtime_api::ConsensusApi};
+
+/// Under which name the verifier hands the claims of a block on to import.
+pub(crate) const CLAIMS: &[u8] = b"weir:claims";
+
+/// Checks a block before it is executed: first what needs no context, then its claims against its parent's state.
+pub struct Verifier<Block, C> {
+    client: Arc<C>,
+    rules: Consensus,
+    metrics: Option<Metrics>,
+    _block: PhantomData<Block>,
+}
+
+impl<Block, C> Verifier<Block, C> {
+    /// For the chain of `client`, whose genesis has these rules.
+    pub fn new(client: Arc<C>, rules: Consensus, metrics: Option<Metrics>) -> Self {
+        Self { client, rules, metrics, _block: PhantomData }
+    }
+}
+
+impl<Block, C> Verifier<Block, C>
+where
+    Block: BlockT,
+    C: ProvideRuntimeApi<Block> + Send + Sync,
+    C::Api: ConsensusApi<Block>,
+{
+    fn check_context(&self, parent: Block::Hash, claims: &PreDigest) -> Result<(), Rejection> {
+        let api = self.client.runtime_api();
+        let asked = api
+            .next_block(parent)
+            .and_then(|next| api.spendable_credit(parent, claims.author.clone()).map(|credit| (next, credit)));
+        match asked {
+            Ok((next, spendable)) => check::contextual(claims, next, spendable),
+            // The state of the parent is not there, which is not the sender's fault. Import says so too, for it executes
+            // on the same state.
+            Err(error) => {
+                log::debug!(target: "weir", "the state of block {parent:?} cannot be asked: {error}");
+                Ok(())
+            },
+        }
+    }
+
+    fn reject(&self, stage: &str, rejection: Rejection) -> String {
+        if let Some(metrics) = &self.metrics {
+            metrics.rejected.with_label_values(&[stage, rejection.label()]).inc();
+        }
+        rejection.to_string()
+    }
+}
+
+#[async_trait::async_trait]
+impl<Block, C> VerifierT<Block> for Verifier<Block, C>
+where
+    Block: BlockT,
+    C: ProvideRuntimeApi<Block> + Send + Sync + 'static,
+    C::Api: ConsensusApi<Block>,
+{
+    async fn verify(&self, mut block: BlockImportParams<Block>) -> Result<BlockImportParams<Block>, String> {
+        let sealed = check::context_free(&block.header, self.rules.boost)
+            .map_err(|rejection| self.reject("context-free", rejection))?;
+        self.check_context(*block.header.parent_hash(), &sealed.pre_digest)
+            .map_err(|rejection| self.reject("contextual", rejection))?;
+        if block.body.is_none() {
+            return Err("the block has no body".into());
+        }
+
+        block.post_hash = Some(block.header.hash());
+        block.header = sealed.unsealed;
+        block.post_digests.push(sealed.seal.to_item());
+        block.insert_intermediate(CLAIMS, sealed.pre_digest);
+        // Nothing on this chain makes or reads justifications.
+        block.justifications = None;
+        // Never without execution: a block on a parent whose state is gone could else become the best one unexecuted.
+        if matches!(block.state_action, StateAction::ExecuteIfPossible | StateAction::Skip) {
+            block.state_action = StateAction::Execute;
+        }
+        Ok(block)
+    }
+}

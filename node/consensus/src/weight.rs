@@ -1,0 +1,43 @@
+//! The weight of chains: the sum of the base difficulties of their blocks, kept beside each block in auxiliary storage.
+
+use codec::{Decode, Encode};
+use sc_client_api::AuxStore;
+use sp_blockchain::{Error, HeaderBackend, Result};
+use sp_core::U256;
+use sp_runtime::traits::Block as BlockT;
+
+/// Where the weight of the chain up to a block is kept.
+pub fn key<Hash: AsRef<[u8]>>(hash: &Hash) -> Vec<u8> {
+    [b"weir:weight:v1:", hash.as_ref()].concat()
+}
+
+/// The entry for the weight of a chain up to a block, to be written with the block.
+pub fn entry<Hash: AsRef<[u8]>>(hash: &Hash, weight: U256) -> (Vec<u8>, Option<Vec<u8>>) {
+    (key(hash), Some(weight.encode()))
+}
+
+/// The weight of the chain up to a block. Genesis weighs nothing.
+///
+/// # Errors
+///
+/// When there is no weight for a block, or it does not decode: it was not imported by this engine, or the database is
+/// damaged.
+pub fn of<Block: BlockT, C: AuxStore + HeaderBackend<Block>>(client: &C, hash: Block::Hash) -> Result<U256> {
+    if hash == client.info().genesis_hash {
+        return Ok(U256::zero());
+    }
+    let bytes = client
+        .get_aux(&key(&hash))?
+        .ok_or_else(|| Error::Backend(format!("the weight of block {hash:?} is missing")))?;
+    U256::decode(&mut bytes.as_slice())
+        .map_err(|_| Error::Backend(format!("the weight of block {hash:?} is damaged; sync again from a new database")))
+}
+
+/// The weight of a child that adds `base` to it.
+///
+/// # Errors
+///
+/// When the sum does not fit 256 bits, which no honest chain can reach.
+pub fn child(parent: U256, base: U256) -> Result<U256> {
+    parent.checked_add(base).ok_or_else(|| Error::Backend("the weight of the chain overflows".into()))
+}

@@ -1,0 +1,92 @@
+//! The named networks, and chain specs from files.
+
+use sc_chain_spec::{ChainSpecExtension, ChainType, Properties};
+use sc_service::{config::MultiaddrWithPeerId, GenericChainSpec};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use weir_runtime::{opaque::Block, WASM_BINARY};
+
+/// What a chain spec has beside its genesis.
+#[derive(Clone, Default, Serialize, Deserialize, ChainSpecExtension)]
+#[serde(rename_all = "camelCase")]
+pub struct Extensions {
+    /// Checkpoints: heights whose block is known. Another block there is refused.
+    pub fork_blocks: sc_client_api::ForkBlocks<Block>,
+    /// Blocks that are refused.
+    pub bad_blocks: sc_client_api::BadBlocks<Block>,
+}
+
+/// A chain spec.
+pub type ChainSpec = GenericChainSpec<Extensions>;
+
+/// A file of `chain-specs/`: a preset of the runtime, what differs from it, and how the network is called and found.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Network {
+    name: String,
+    id: String,
+    chain_type: ChainType,
+    protocol_id: String,
+    preset: String,
+    patch: serde_json::Value,
+    boot_nodes: Vec<MultiaddrWithPeerId>,
+}
+
+impl Network {
+    fn into_spec(self) -> Result<ChainSpec, String> {
+        let wasm = WASM_BINARY.ok_or("this build has no WASM runtime; build it without SKIP_WASM_BUILD")?;
+        let mut properties = Properties::new();
+        properties.insert("tokenSymbol".into(), "WEIR".into());
+        properties.insert("tokenDecimals".into(), 12.into());
+        properties.insert("ss58Format".into(), 42.into());
+        Ok(ChainSpec::builder(wasm, Extensions::default())
+            .with_name(&self.name)
+            .with_id(&self.id)
+            .with_chain_type(self.chain_type)
+            .with_protocol_id(&self.protocol_id)
+            .with_genesis_config_preset_name(&self.preset)
+            .with_genesis_config_patch(self.patch)
+            .with_properties(properties)
+            .with_boot_nodes(self.boot_nodes)
+            .build())
+    }
+}
+
+/// The chain spec of a named network, or in a file.
+///
+/// # Errors
+///
+/// One sentence that says what to do.
+pub fn load(id: &str) -> Result<ChainSpec, String> {
+    let network = match id {
+        "dev" => include_str!("../../chain-specs/dev.json"),
+        "local" => include_str!("../../chain-specs/local.json"),
+        "" | "testnet" => include_str!("../../chain-specs/testnet.json"),
+        path => {
+            return ChainSpec::from_json_file(PathBuf::from(path)).map_err(|error| {
+                format!("'{path}' is neither a network (dev, local, testnet) nor a readable chain spec: {error}")
+            })
+        },
+    };
+    serde_json::from_str::<Network>(network).map_err(|error| error.to_string())?.into_spec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sc_service::BuildStorage;
+
+    #[test]
+    fn every_named_network_has_a_genesis_whose_parameters_make_sense() {
+        for id in ["dev", "local", "testnet"] {
+            let storage = load(id).unwrap().build_storage().unwrap();
+            assert!(!storage.top.is_empty(), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_chain_spec_is_refused_with_a_sentence() {
+        let error = load("/nowhere.json").err().unwrap();
+        assert!(error.contains("neither a network"), "{error}");
+    }
+}

@@ -1,0 +1,95 @@
+//! What each command does.
+
+use crate::{
+    chain_spec,
+    cli::{Cli, Subcommand},
+    preflight, service,
+};
+use clap::CommandFactory;
+use sc_cli::{Error, SubstrateCli, SyncMode};
+use sc_network::config::NetworkBackendType;
+use sc_service::PartialComponents;
+use sp_runtime::traits::Block as BlockT;
+use weir_runtime::opaque::Block;
+
+impl SubstrateCli for Cli {
+    fn impl_name() -> String {
+        "Weir Node".into()
+    }
+
+    fn impl_version() -> String {
+        env!("SUBSTRATE_CLI_IMPL_VERSION").into()
+    }
+
+    fn executable_name() -> String {
+        "weir-node".into()
+    }
+
+    fn description() -> String {
+        Cli::command().get_about().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn author() -> String {
+        env!("CARGO_PKG_AUTHORS").into()
+    }
+
+    fn support_url() -> String {
+        env!("CARGO_PKG_REPOSITORY").into()
+    }
+
+    fn copyright_start_year() -> i32 {
+        2026
+    }
+
+    fn load_spec(&self, id: &str) -> Result<Box<dyn sc_service::ChainSpec>, String> {
+        Ok(Box::new(chain_spec::load(id)?))
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> sc_cli::Result<()> {
+    let cli = Cli::from_args();
+    match &cli.subcommand {
+        Some(Subcommand::Key(cmd)) => cmd.run(&cli),
+        Some(Subcommand::ExportChainSpec(cmd)) => cmd.run(cli.load_spec(&cmd.chain)?),
+        Some(Subcommand::CheckBlock(cmd)) => cli.create_runner(cmd)?.async_run(|config| {
+            let PartialComponents { client, task_manager, import_queue, .. } = service::new_partial(&config)?;
+            Ok((cmd.run(client, import_queue), task_manager))
+        }),
+        Some(Subcommand::ExportBlocks(cmd)) => cli.create_runner(cmd)?.async_run(|config| {
+            let PartialComponents { client, task_manager, .. } = service::new_partial(&config)?;
+            Ok((cmd.run(client, config.database), task_manager))
+        }),
+        Some(Subcommand::ImportBlocks(cmd)) => cli.create_runner(cmd)?.async_run(|config| {
+            let PartialComponents { client, task_manager, import_queue, .. } = service::new_partial(&config)?;
+            Ok((cmd.run(client, import_queue), task_manager))
+        }),
+        Some(Subcommand::PurgeChain(cmd)) => cli.create_runner(cmd)?.sync_run(|config| cmd.run(config.database)),
+        Some(Subcommand::Revert(cmd)) => cli.create_runner(cmd)?.async_run(|config| {
+            let PartialComponents { client, task_manager, backend, .. } = service::new_partial(&config)?;
+            Ok((cmd.run(client, backend, None), task_manager))
+        }),
+        Some(Subcommand::ChainInfo(cmd)) => cli.create_runner(cmd)?.sync_run(|config| cmd.run::<Block>(&config)),
+        None => run_node(&cli),
+    }
+}
+
+fn run_node(cli: &Cli) -> sc_cli::Result<()> {
+    // Before there is a database: one made in another mode has no genesis state.
+    if cli.run.network_params.sync != SyncMode::Full {
+        return Err(Error::Input(
+            "this chain can only be synced in full, since nothing but its blocks proves its work; leave out --sync".into(),
+        ));
+    }
+    let mining = cli.mining.clone();
+    cli.create_runner(&cli.run)?.run_node_until_exit(|config| async move {
+        preflight::ports_are_free(&config)?;
+        match config.network.network_backend {
+            NetworkBackendType::Libp2p => service::new_full::<
+                sc_network::NetworkWorker<Block, <Block as BlockT>::Hash>,
+            >(config, mining),
+            NetworkBackendType::Litep2p => service::new_full::<sc_network::Litep2pNetworkBackend>(config, mining),
+        }
+        .map_err(Error::Service)
+    })
+}

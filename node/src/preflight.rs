@@ -1,0 +1,74 @@
+//! What is checked before a node starts, so that it stops with a sentence and does not run on half.
+
+use crate::service::FullClient;
+use sc_cli::Error;
+use sc_service::{error::Error as ServiceError, Configuration};
+use sp_api::{CallApiAt, ProvideRuntimeApi};
+use sp_blockchain::HeaderBackend;
+use sp_core::traits::CallContext;
+use sp_runtime::traits::{Block as BlockT, Hash, HashingFor};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use weir_primitives::{parameters::Parameters, runtime_api::ConsensusApi};
+use weir_runtime::opaque::Block;
+
+/// That nobody else listens where this node will. The RPC server would else silently take another port, and the network
+/// would run without an address.
+pub fn ports_are_free(config: &Configuration) -> sc_cli::Result<()> {
+    let rpc = config.rpc.addr.iter().flatten().map(|endpoint| ("RPC", endpoint.listen_addr));
+    let network = config.network.listen_addresses.iter().filter_map(tcp_address).map(|address| ("network", address));
+    let prometheus = config.prometheus_config.iter().map(|prometheus| ("Prometheus", prometheus.port));
+    for (what, address) in rpc.chain(network).chain(prometheus) {
+        // Port 0 asks for any free one. An IPv6 address may be one that this machine does not have at all.
+        if address.port() != 0 && address.is_ipv4() {
+            if let Err(error) = TcpListener::bind(address) {
+                return Err(Error::Input(format!(
+                    "the {what} address {address} cannot be used ({error}); end the process that uses it, or choose another port"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The address of a multiaddress that begins with an IP address and a TCP port.
+fn tcp_address(address: &sc_network::Multiaddr) -> Option<SocketAddr> {
+    let text = address.to_string();
+    let mut parts = text.split('/').skip(1);
+    let ip: IpAddr = match parts.next()? {
+        "ip4" | "ip6" => parts.next()?.parse().ok()?,
+        _ => return None,
+    };
+    (parts.next()? == "tcp").then_some(())?;
+    Some(SocketAddr::new(ip, parts.next()?.parse().ok()?))
+}
+
+/// That the database is of the chain in the chain spec.
+pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) -> Result<(), ServiceError> {
+    let storage = config.chain_spec.as_storage_builder().build_storage().map_err(ServiceError::Other)?;
+    let found = client.info().genesis_hash;
+    let version = client.runtime_version_at(found, CallContext::Offchain).map_err(|error| ServiceError::Application(error.into()))?.state_version();
+    let root = HashingFor::<Block>::trie_root(storage.top.into_iter().collect(), version);
+    let genesis: Block = sc_chain_spec::construct_genesis_block(root, version);
+    let expected = genesis.header().hash();
+    if expected == found {
+        return Ok(());
+    }
+    Err(ServiceError::Other(format!(
+        "the database in {} is of another chain: its genesis is {found:?}, that of the chain spec is {expected:?}; \
+         give the right --chain or --base-path, or delete it with purge-chain",
+        config.database.path().map(|path| path.display().to_string()).unwrap_or_default(),
+    )))
+}
+
+/// The parameters of the chain, if this build knows its rules.
+pub fn parameters(client: &FullClient) -> Result<Parameters, ServiceError> {
+    let genesis = client.info().genesis_hash;
+    let parameters = client
+        .runtime_api()
+        .parameters(genesis)
+        .map_err(|error| ServiceError::Other(format!("this is no chain of this node: its genesis has no parameters ({error})")))?;
+    parameters
+        .check()
+        .map_err(|broken| ServiceError::Other(format!("this node cannot follow the chain: {broken}; use another build")))?;
+    Ok(parameters)
+}

@@ -1,0 +1,278 @@
+//! The parts of the node, put together.
+
+use crate::{cli::MiningArgs, preflight, rpc};
+use futures::FutureExt;
+use sc_client_api::Backend as _;
+use sc_consensus::{BasicQueue, DefaultImportQueue};
+use sc_network::{config::FullNetworkConfiguration, NetworkBackend};
+use sc_service::{
+    error::Error as ServiceError, BuildNetworkParams, Configuration, PartialComponents, SpawnTasksParams, TFullBackend,
+    TFullClient, TaskManager,
+};
+use sc_telemetry::{Telemetry, TelemetryWorker};
+use sc_transaction_pool_api::OffchainTransactionPoolFactory;
+use sp_core::{crypto::Ss58Codec, sr25519};
+use sp_keystore::KeystorePtr;
+use sp_runtime::traits::Block as BlockT;
+use std::sync::Arc;
+use weir_consensus::{
+    announce::Validator,
+    import::{Import, Oracle},
+    miner::{self, Board, Miner},
+    select::Heaviest,
+    verifier::Verifier,
+    Metrics,
+};
+use weir_primitives::{parameters::Parameters, AccountId};
+use weir_runtime::{opaque::Block, RuntimeApi};
+
+pub type FullClient = TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<sp_io::SubstrateHostFunctions>>;
+type FullBackend = TFullBackend<Block>;
+type FullImport = Import<Block, FullClient, FullBackend>;
+type FullPool = sc_transaction_pool::TransactionPoolHandle<Block, FullClient>;
+
+/// What [`new_partial`] makes beside what every node has.
+pub struct Engine {
+    import: FullImport,
+    oracle: Oracle,
+    metrics: Option<Metrics>,
+    parameters: Parameters,
+    telemetry: Option<Telemetry>,
+}
+
+type Partial =
+    PartialComponents<FullClient, FullBackend, Heaviest<Block, FullBackend>, DefaultImportQueue<Block>, FullPool, Engine>;
+
+/// The parts that subcommands need as well.
+pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
+    let telemetry = config
+        .telemetry_endpoints
+        .clone()
+        .filter(|endpoints| !endpoints.is_empty())
+        .map(|endpoints| -> Result<_, sc_telemetry::Error> {
+            let worker = TelemetryWorker::new(16)?;
+            let telemetry = worker.handle().new_telemetry(endpoints);
+            Ok((worker, telemetry))
+        })
+        .transpose()?;
+
+    let executor = sc_service::new_wasm_executor(&config.executor);
+    let (client, backend, keystore_container, task_manager) = sc_service::new_full_parts::<Block, RuntimeApi, _>(
+        config,
+        telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
+        executor,
+        Vec::new(),
+    )
+    .map_err(|error| explain_database(config, error))?;
+    let client = Arc::new(client);
+    preflight::database_is_of_this_chain(config, &client)?;
+    let parameters = preflight::parameters(&client)?;
+    let rules = parameters.consensus.clone();
+
+    let telemetry = telemetry.map(|(worker, telemetry)| {
+        task_manager.spawn_handle().spawn("telemetry", None, worker.run());
+        telemetry
+    });
+    let metrics = config.prometheus_registry().map(Metrics::register).transpose()?;
+    let transaction_pool = Arc::new(
+        sc_transaction_pool::Builder::new(
+            task_manager.spawn_essential_handle(),
+            client.clone(),
+            config.role.is_authority().into(),
+        )
+        .with_options(config.transaction_pool.clone())
+        .with_prometheus(config.prometheus_registry())
+        .build(),
+    );
+
+    let oracle = Oracle::default();
+    let import = Import::new(client.clone(), rules.clone(), oracle.clone(), metrics.clone());
+    let import_queue = BasicQueue::new(
+        Verifier::new(client.clone(), rules, metrics.clone()),
+        Box::new(import.clone()),
+        None,
+        &task_manager.spawn_essential_handle(),
+        config.prometheus_registry(),
+    );
+
+    Ok(PartialComponents {
+        client,
+        select_chain: Heaviest::new(backend.clone()),
+        backend,
+        task_manager,
+        import_queue,
+        keystore_container,
+        transaction_pool,
+        other: Engine { import, oracle, metrics, parameters, telemetry },
+    })
+}
+
+/// Adds to an error of opening the database what to do about it.
+fn explain_database(config: &Configuration, error: ServiceError) -> ServiceError {
+    let path = config.database.path().map(|path| path.display().to_string()).unwrap_or_default();
+    match error {
+        ServiceError::Client(error) => ServiceError::Other(format!(
+            "the database in {path} cannot be opened ({error}); if no other node uses it, it is damaged: delete it with \
+             purge-chain and sync again"
+        )),
+        other => other,
+    }
+}
+
+/// A node that runs until it is told to stop.
+pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
+    config: Configuration,
+    mining: MiningArgs,
+) -> Result<TaskManager, ServiceError> {
+    let PartialComponents {
+        client,
+        backend,
+        mut task_manager,
+        import_queue,
+        keystore_container,
+        select_chain: _,
+        transaction_pool,
+        other: Engine { import, oracle, metrics, parameters, mut telemetry },
+    } = new_partial(&config)?;
+    let keystore = keystore_container.keystore();
+    let settings = if config.role.is_authority() && mining.mining_threads > 0 {
+        Some(mining_settings(&config, &mining, &keystore)?)
+    } else {
+        None
+    };
+
+    let announcements =
+        Validator::new(client.clone(), parameters.consensus.clone(), metrics.clone());
+    let net_config =
+        FullNetworkConfiguration::<Block, <Block as BlockT>::Hash, N>::new(&config.network, config.prometheus_registry().cloned());
+    let (network, system_rpc_tx, tx_handler_controller, sync_service, _bitswap) =
+        sc_service::build_network(BuildNetworkParams {
+            config: &config,
+            net_config,
+            client: client.clone(),
+            transaction_pool: transaction_pool.clone(),
+            spawn_handle: task_manager.spawn_handle(),
+            spawn_essential_handle: task_manager.spawn_essential_handle(),
+            import_queue,
+            block_announce_validator_builder: Some(Box::new(move |_| Box::new(announcements))),
+            warp_sync_config: None,
+            block_relay: None,
+            metrics: N::register_notification_metrics(config.prometheus_registry()),
+            gap_sync_body_policy: None,
+        })?;
+    // Nobody else sets it.
+    let _ = oracle.set(sync_service.clone());
+
+    if config.offchain_worker.enabled {
+        let workers = sc_offchain::OffchainWorkers::new(sc_offchain::OffchainWorkerOptions {
+            runtime_api_provider: client.clone(),
+            keystore: Some(keystore.clone()),
+            offchain_db: backend.offchain_storage(),
+            transaction_pool: Some(OffchainTransactionPoolFactory::new(transaction_pool.clone())),
+            network_provider: Arc::new(network.clone()),
+            is_validator: config.role.is_authority(),
+            enable_http_requests: true,
+            custom_extensions: |_| vec![],
+        })?;
+        task_manager.spawn_handle().spawn(
+            "offchain-workers-runner",
+            "offchain-worker",
+            workers.run(client.clone(), task_manager.spawn_handle()).boxed(),
+        );
+    }
+
+    let board = Arc::new(Board::default());
+    let prometheus_registry = config.prometheus_registry().cloned();
+    let rpc_builder = {
+        let (client, pool) = (client.clone(), transaction_pool.clone());
+        let mining = settings.clone().map(|settings| (settings, board.clone()));
+        Box::new(move |_| {
+            rpc::create(client.clone(), pool.clone(), mining.clone()).map_err(Into::into)
+        })
+    };
+    sc_service::spawn_tasks(SpawnTasksParams {
+        config,
+        client: client.clone(),
+        backend,
+        task_manager: &mut task_manager,
+        keystore: keystore.clone(),
+        transaction_pool: transaction_pool.clone(),
+        rpc_builder,
+        network,
+        system_rpc_tx,
+        tx_handler_controller,
+        sync_service: sync_service.clone(),
+        telemetry: telemetry.as_mut(),
+        tracing_execute_block: None,
+    })?;
+
+    if let Some(settings) = settings {
+        log::info!(
+            "Mining for {} with {} thread(s) at {} %",
+            settings.author.to_ss58check(),
+            settings.threads,
+            settings.intensity_percent,
+        );
+        let environment = sc_basic_authorship::ProposerFactory::new(
+            task_manager.spawn_handle(),
+            client.clone(),
+            transaction_pool.clone(),
+            prometheus_registry.as_ref(),
+            telemetry.as_ref().map(Telemetry::handle),
+        );
+        let miner = Miner {
+            client,
+            environment,
+            pool: transaction_pool,
+            block_import: Box::new(import),
+            oracle: sync_service,
+            keystore,
+            rules: parameters.consensus,
+            settings,
+            board,
+            metrics,
+        };
+        task_manager.spawn_essential_handle().spawn_blocking("miner", Some("block-authoring"), miner.run());
+    }
+    Ok(task_manager)
+}
+
+/// Finds out with what to mine, and that its key is there.
+fn mining_settings(
+    config: &Configuration,
+    args: &MiningArgs,
+    keystore: &KeystorePtr,
+) -> Result<miner::Settings, ServiceError> {
+    if let Some(seed) = &config.dev_key_seed {
+        keystore
+            .sr25519_generate_new(miner::KEY_TYPE, Some(seed))
+            .map_err(|error| ServiceError::Other(format!("the development key {seed} could not be made: {error}")))?;
+    }
+    let keys = keystore.sr25519_public_keys(miner::KEY_TYPE);
+    let key = match (&args.author, keys.as_slice()) {
+        (Some(author), keys) => {
+            let wanted = sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(author));
+            keys.iter().copied().find(|key| *key == wanted).ok_or_else(|| {
+                missing_key(config, &format!("the key of --author {} is not in the keystore", author.to_ss58check()))
+            })?
+        },
+        (None, [key]) => *key,
+        (None, []) => return Err(missing_key(config, "a validator needs the key of its author")),
+        (None, _) => {
+            return Err(ServiceError::Other("the keystore has several author keys; name one with --author".into()))
+        },
+    };
+    Ok(miner::Settings {
+        author: AccountId::from(key),
+        threads: args.mining_threads.into(),
+        intensity_percent: args.mining_intensity,
+    })
+}
+
+fn missing_key(config: &Configuration, what: &str) -> ServiceError {
+    ServiceError::Other(format!(
+        "{what}; put it there with: weir-node key insert --chain {} --base-path {} --key-type weir --scheme sr25519 --suri <secret>",
+        config.chain_spec.id(),
+        config.base_path.path().display(),
+    ))
+}
