@@ -82,7 +82,10 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
         ));
     }
     let mining = cli.mining.clone();
-    cli.create_runner(&cli.run)?.run_node_until_exit(|config| async move {
+    let mut run = cli.run.clone();
+    // A template is built several times per block; what the user asks for with --log comes after, and wins.
+    run.shared_params.log.insert(0, "sc_basic_authorship=warn".into());
+    cli.create_runner(&run)?.run_node_until_exit(|config| async move {
         preflight::ports_are_free(&config)?;
         match config.network.network_backend {
             NetworkBackendType::Libp2p => service::new_full::<

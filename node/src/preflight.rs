@@ -3,7 +3,7 @@
 use crate::service::FullClient;
 use sc_cli::Error;
 use sc_service::{error::Error as ServiceError, Configuration};
-use sp_api::{CallApiAt, ProvideRuntimeApi};
+use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
 use sp_core::traits::CallContext;
 use sp_runtime::traits::{Block as BlockT, Hash, HashingFor};

@@ -181,6 +181,20 @@ struct Template<Block: BlockT> {
     signature: sr25519::Signature,
 }
 
+/// What came of building one.
+enum Built<Block: BlockT> {
+    Template(Box<Template<Block>>),
+    /// A child of the best block may only come after this time.
+    TooEarly(Duration),
+    Nothing,
+}
+
+async fn sleep_until(instant: Option<tokio::time::Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
+    }
+}
+
 /// Stops the threads when mining ends, for whatever reason.
 struct StopOnDrop(Arc<Board>);
 
@@ -224,6 +238,8 @@ where
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut measured = (Instant::now(), 0u64);
         let mut template: Option<Template<Block>> = None;
+        // When the parent is old enough for a child, if it was not when one was to be built.
+        let mut ready_at = None;
         let mut next_id = 1u64;
 
         loop {
@@ -244,12 +260,13 @@ where
                     measured = self.measure(measured);
                     true
                 },
+                () = sleep_until(ready_at), if ready_at.is_some() => true,
                 Some(hit) = found.recv() => {
                     match template.take_if(|template| template.id == hit.job) {
                         Some(template) => {
                             self.board.post(None);
-                            self.submit(template, hit.nonce).await;
-                            true
+                            // What was imported is heard of as every other import is.
+                            !self.submit(template, hit.nonce).await
                         },
                         // The template was replaced in the meantime.
                         None => false,
@@ -257,7 +274,11 @@ where
                 },
             };
             if rebuild {
-                template = self.build(next_id).await;
+                (template, ready_at) = match self.build(next_id).await {
+                    Built::Template(template) => (Some(*template), None),
+                    Built::TooEarly(wait) => (None, Some(tokio::time::Instant::now() + wait)),
+                    Built::Nothing => (None, None),
+                };
                 self.post(template.as_ref());
                 next_id += 1;
             }
@@ -305,34 +326,31 @@ where
     }
 
     /// Builds and signs a block on the best one; nothing while the node catches up, or when that fails.
-    async fn build(&mut self, id: u64) -> Option<Template<Block>> {
+    async fn build(&mut self, id: u64) -> Built<Block> {
         if self.oracle.is_major_syncing() {
-            return None;
+            return Built::Nothing;
         }
-        match self.try_build(id).await {
-            Ok(template) => template,
-            Err(error) => {
-                log::warn!(target: "weir", "no block could be built: {error}");
-                None
-            },
-        }
+        self.try_build(id).await.unwrap_or_else(|error| {
+            log::warn!(target: "weir", "no block could be built: {error}");
+            Built::Nothing
+        })
     }
 
-    async fn try_build(&mut self, id: u64) -> Result<Option<Template<Block>>, String> {
+    async fn try_build(&mut self, id: u64) -> Result<Built<Block>, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let best = self.client.info().best_hash;
-        let Some(parent) = self.client.header(best).map_err(|error| text(&error))? else { return Ok(None) };
+        let Some(parent) = self.client.header(best).map_err(|error| text(&error))? else { return Ok(Built::Nothing) };
         let author = self.settings.author.clone();
         let (next, credit) = {
             let api = self.client.runtime_api();
             let next = api.next_block(best).map_err(|error| text(&error))?;
             (next, api.spendable_credit(best, author.clone()).map_err(|error| text(&error))?)
         };
-        let claims = PreDigest { author, base: next.base.0, credit, timestamp: check::now().max(next.earliest) };
-        if check::not_ahead(&claims, check::now()).is_err() {
-            // The parent itself is so far ahead that nobody would take a child of it yet.
-            return Ok(None);
+        let now = check::now();
+        if now < next.earliest {
+            return Ok(Built::TooEarly(Duration::from_millis(next.earliest - now)));
         }
+        let claims = PreDigest { author, base: next.base.0, credit, timestamp: now };
 
         let inherent_data = sp_timestamp::InherentDataProvider::new(claims.timestamp.into())
             .create_inherent_data()
@@ -356,10 +374,11 @@ where
             .sr25519_sign(KEY_TYPE, &key, &payload)
             .map_err(|error| text(&error))?
             .ok_or("the author's key is no longer in the keystore")?;
-        Ok(Some(Template { id, proposal, claims, signature }))
+        Ok(Built::Template(Box::new(Template { id, proposal, claims, signature })))
     }
 
-    async fn submit(&self, template: Template<Block>, nonce: u64) {
+    /// Imports a block that was found, and says whether that went well.
+    async fn submit(&self, template: Template<Block>, nonce: u64) -> bool {
         let Template { proposal, claims, signature, .. } = template;
         let (header, body) = proposal.block.deconstruct();
         let number = *header.number();
@@ -375,10 +394,12 @@ where
             Ok(ImportResult::Imported(_)) => {
                 self.board.status.lock().authored += 1;
                 log::info!(target: "weir", "mined block {number} ({hash:?}), spending {credit:?} of credit");
+                return true;
             },
             Ok(other) => log::warn!(target: "weir", "our own block {number} was not imported: {other:?}"),
             Err(error) => log::warn!(target: "weir", "our own block {number} was not imported: {error}"),
         }
+        false
     }
 }
 
