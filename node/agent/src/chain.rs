@@ -127,7 +127,8 @@ impl Node {
     ///
     /// [`Error::Connection`] also when the answer is of another kind than expected: another node may be newer.
     pub async fn ask<A: Encode, R: Decode>(&self, method: &str, arguments: A, at: Option<H256>) -> Result<R, Error> {
-        let asking = self.legacy.state_call(method, Some(&arguments.encode()), at);
+        let arguments = arguments.encode();
+        let asking = self.legacy.state_call(method, Some(&arguments), at);
         let bytes = tokio::time::timeout(ANSWER_WITHIN, asking).await.map_err(|_| connection("no answer"))?.map_err(connection)?;
         R::decode(&mut bytes.as_slice()).map_err(|error| connection(format!("{method}: {error}")))
     }

@@ -18,7 +18,6 @@ const LONGEST_RETRY: Duration = Duration::from_secs(15);
 pub type ReportCall = StaticPayload<runtime::bandwidth::calls::Report>;
 
 /// A report that wants to be on chain.
-#[derive(Clone)]
 pub struct Outgoing {
     /// The call.
     pub call: ReportCall,

@@ -1,0 +1,393 @@
+//! What a network must show, each claim with its figure.
+
+use crate::{
+    network::{account, Network, NodeProcess, NodeSettings, PROVIDERS, VALIDATORS},
+    observer::{block_at, finalized, height_of, provider, supply, view, Ledger},
+    Result,
+};
+use std::time::{Duration, Instant};
+use subxt::{
+    config::{substrate::SpecVersionForRange, DefaultExtrinsicParamsBuilder},
+    rpcs::rpc_params,
+    utils::H256,
+    OfflineClient, SubstrateConfig,
+};
+use weir_agent::{chain::Node, rate, runtime};
+use weir_primitives::{PLANCK_PER_WEIR, runtime_api::Supply};
+
+/// The height that all must have finalized.
+const FINALIZED_HEIGHT: u64 = 30;
+/// What a provider may be above its limit at the most.
+const ABOVE_LIMIT: f64 = 1.05;
+/// The ratio of the two limits, and how far the measured one may be off.
+const RATIO: f64 = 4.0;
+const RATIO_OFF: f64 = 0.25;
+/// How often something that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Prints claims as they are shown, and keeps the time.
+pub struct Checker {
+    begun: Instant,
+    within: Duration,
+    shown: u32,
+}
+
+impl Checker {
+    /// With a time for all claims together.
+    pub fn new(within: Duration) -> Self {
+        Self { begun: Instant::now(), within, shown: 0 }
+    }
+
+    fn show(&mut self, claim: &str, figure: impl std::fmt::Display) {
+        self.shown += 1;
+        println!("shown  {:>4} s  {claim}: {figure}", self.begun.elapsed().as_secs());
+    }
+
+    /// Looks at something until it is there.
+    async fn wait<T, F: std::future::Future<Output = Result<Option<T>>>>(
+        &self,
+        network: &mut Network,
+        what: &str,
+        mut look: impl FnMut() -> F,
+    ) -> Result<T> {
+        loop {
+            // A node that is being started again does not answer for a while.
+            let looked = look().await;
+            if let Ok(Some(found)) = looked {
+                return Ok(found);
+            }
+            network.is_alive()?;
+            if self.begun.elapsed() > self.within {
+                let last = looked.err().map(|error| format!(" ({error})")).unwrap_or_default();
+                return Err(format!("not shown in {} s: {what}{last}", self.within.as_secs()).into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Shows all claims, and says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The first claim that does not hold, or is not shown in time.
+    pub async fn check_all(mut self, network: &mut Network) -> Result<u32> {
+        let mut nodes = Vec::new();
+        for node in &mut network.nodes {
+            nodes.push(node.connect().await?);
+        }
+        self.agreement(network, &nodes).await?;
+        self.guaranteed_bandwidth(network, &nodes[0]).await?;
+        self.credit(network, &nodes[0]).await?;
+        self.transfer(network, &nodes[0]).await?;
+        self.rewards(network, &nodes[0]).await?;
+        self.power_failure(network, &nodes[0]).await?;
+        self.late_node(network, &nodes[0]).await?;
+        network.is_alive()?;
+        Ok(self.shown)
+    }
+
+    async fn agreement(&mut self, network: &mut Network, nodes: &[Node]) -> Result<()> {
+        let height = self
+            .wait(network, "every node depth-finalizes height 30", || async {
+                let mut lowest = u64::MAX;
+                for node in nodes {
+                    lowest = lowest.min(height_of(node, finalized(node).await?).await?);
+                }
+                Ok((lowest >= FINALIZED_HEIGHT).then_some(lowest))
+            })
+            .await?;
+        let hash = block_at(&nodes[0], height).await?;
+        for node in &nodes[1..] {
+            ensure(block_at(node, height).await? == hash, "the nodes disagree on a depth-finalized block")?;
+        }
+        self.show("the three nodes agree on a depth-finalized block", format!("height {height}, {hash:?}"));
+
+        let authors: Vec<_> = VALIDATORS.iter().map(|(_, secret)| account(secret)).collect::<Result<_>>()?;
+        let counts = self
+            .wait(network, "every node authors a block", || async {
+                let mut ledger = Ledger::default();
+                ledger.update(&nodes[0]).await?;
+                let counts: Vec<u64> =
+                    authors.iter().map(|author| ledger.authors.get(author).map_or(0, |it| it.blocks)).collect();
+                Ok((!counts.contains(&0)).then_some(counts))
+            })
+            .await?;
+        self.show("every node authored at least one depth-finalized block", format!("{counts:?}"));
+        Ok(())
+    }
+
+    async fn guaranteed_bandwidth(&mut self, network: &mut Network, node: &Node) -> Result<()> {
+        let mut guaranteed = Vec::new();
+        for (name, secret, limit, _) in PROVIDERS {
+            let status = self
+                .wait(network, &format!("{name} has guaranteed bandwidth"), || async {
+                    Ok(provider(node, secret).await?.filter(|status| status.guaranteed_bits_per_second > 0))
+                })
+                .await?;
+            let bits = status.guaranteed_bits_per_second;
+            let most = limit as f64 * 1e6 * ABOVE_LIMIT;
+            ensure(bits as f64 <= most, &format!("{name} has {} guaranteed, above its limit", rate::show(bits)))?;
+            let last = status.last.ok_or("there is a guarantee without a challenge")?;
+            self.show(
+                &format!("{name} has guaranteed bandwidth above zero and within its limit of {limit} Mbit/s + 5 %"),
+                format!("{}, raw {}, {} reports", rate::show(bits), rate::show(last.raw_bits_per_second), last.reports),
+            );
+            guaranteed.push(bits as f64);
+        }
+        let ratio = guaranteed[1] / guaranteed[0];
+        ensure((ratio / RATIO - 1.0).abs() <= RATIO_OFF, &format!("the ratio of the two is {ratio:.2}, not 4 within 25 %"))?;
+        self.show("the ratio of the two is within 25 % of 4", format!("{ratio:.2}"));
+        Ok(())
+    }
+
+    async fn credit(&mut self, network: &mut Network, node: &Node) -> Result<()> {
+        let (name, secret) = VALIDATORS[PROVIDERS[1].3];
+        let author = account(secret)?;
+        // The other nodes finalized it: they accepted it.
+        let spent = self
+            .wait(network, &format!("{name} spends credit"), || async {
+                let mut ledger = Ledger::default();
+                ledger.update(node).await?;
+                Ok(ledger.authors.get(&author).copied().filter(|it| it.credit > 0.0))
+            })
+            .await?;
+        self.show(
+            &format!("{name}, with the larger provider behind it, spends credit on blocks that the other nodes finalize"),
+            format!("{:.2} credits by then", spent.credit),
+        );
+        Ok(())
+    }
+
+    async fn transfer(&mut self, network: &mut Network, node: &Node) -> Result<()> {
+        let bytes = signed_offline(node).await?;
+        let hexed = subxt::utils::to_hex(&bytes);
+        let submitted: H256 = node.rpc().request("author_submitExtrinsic", rpc_params![hexed]).await?;
+        let from = height_of(node, node.best().await?).await?;
+        let (height, events) = self
+            .wait(network, "the transfer is depth-finalized", || async {
+                let last = height_of(node, finalized(node).await?).await?;
+                for height in from..=last {
+                    let block = node.legacy().chain_get_block(Some(block_at(node, height).await?)).await?;
+                    let found = block.is_some_and(|block| block.block.extrinsics.iter().any(|it| it.0 == bytes));
+                    if found {
+                        return Ok(Some((height, Money::of(node, height).await?)));
+                    }
+                }
+                Ok(None)
+            })
+            .await?;
+        self.show("a transfer signed offline and submitted through JSON-RPC is depth-finalized", format!("{submitted:?} at height {height}"));
+
+        let (before, after) = (supply_at(node, height - 1).await?, supply_at(node, height).await?);
+        ensure(events.burned > 0, "no part of the fee was burned")?;
+        ensure(after.burned - before.burned == events.burned, "what was burned is not what the fee's split says")?;
+        ensure(
+            before.existing - events.burned + events.rewarded == after.existing,
+            "issuance did not fall by just what was burned before new emission",
+        )?;
+        ensure(events.gross == events.burned + events.to_author + events.to_treasury, "a fee is not the sum of its parts")?;
+        self.show(
+            "a part of its fee is burned, and issuance falls by exactly that before new emission",
+            format!(
+                "fee {} = burned {} + author {} + treasury {} planck; issuance {} - {} + {} = {}",
+                events.gross, events.burned, events.to_author, events.to_treasury,
+                before.existing, events.burned, events.rewarded, after.existing
+            ),
+        );
+        Ok(())
+    }
+
+    async fn rewards(&mut self, network: &mut Network, node: &Node) -> Result<()> {
+        let mut seen = 0;
+        let mut all = Money::default();
+        loop {
+            let last = height_of(node, finalized(node).await?).await?;
+            while seen < last {
+                seen += 1;
+                all.add(&Money::of(node, seen).await?);
+            }
+            if all.capacity_rewards > 0 {
+                break;
+            }
+            self.wait(network, "a provider is rewarded", || async {
+                Ok((height_of(node, finalized(node).await?).await? > last).then_some(()))
+            })
+            .await?;
+        }
+        ensure(all.block_rewards >= seen, "there is a block without a reward")?;
+        self.show(
+            "each reward of an author and a provider splits into a fifth that is liquid and the rest that vests",
+            format!(
+                "{} rewards of blocks and {} of capacity, {} planck = {} liquid + {} vesting",
+                all.block_rewards, all.capacity_rewards, all.rewarded, all.liquid, all.vesting
+            ),
+        );
+        let supply = supply(node, None).await?;
+        ensure(supply.issued <= supply.scheduled && supply.scheduled <= supply.cap, "more was issued than scheduled")?;
+        ensure(supply.existing == supply.issued - supply.burned, "what exists is not what was issued less what was burned")?;
+        self.show(
+            "issued is at most the schedule, and that at most the cap",
+            format!("{} <= {} <= {} planck", supply.issued, supply.scheduled, supply.cap),
+        );
+        Ok(())
+    }
+
+    async fn power_failure(&mut self, network: &mut Network, witness: &Node) -> Result<()> {
+        let victim = 1;
+        let before = network.nodes[victim].connect().await?;
+        let known = height_of(&before, finalized(&before).await?).await?;
+        let known_hash = block_at(&before, known).await?;
+        let measured = provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last).map_or(0, |last| last.epoch);
+        network.nodes[victim].kill_and_restart()?;
+        let node = network.nodes[victim].connect().await?;
+        ensure(block_at(&node, known).await? == known_hash, "a depth-finalized block is gone after the power failure")?;
+        let height = self
+            .wait(network, "the killed node catches up and mines again", || async {
+                let (own, other) = (view(&node).await?, view(witness).await?);
+                Ok((own.height + 2 >= other.height && own.authored > 0).then_some(own.height))
+            })
+            .await?;
+        let agreed = self
+            .wait(network, "the killed node finalizes again what the others do", || async {
+                let own = height_of(&node, finalized(&node).await?).await?;
+                Ok((own > known && block_at(&node, own).await? == block_at(witness, own).await?).then_some(own))
+            })
+            .await?;
+        self.show(
+            "a node ended with SIGKILL while mining and started again catches up and mines again, its data intact",
+            format!("at height {height} after it had finalized {known}; it then finalized {agreed}"),
+        );
+        let (epoch, reports) = self
+            .wait(network, "measurement goes on after the power failure", || async {
+                let last = provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last);
+                Ok(last.filter(|last| last.epoch > measured + 1 && last.reports > 0).map(|last| (last.epoch, last.reports)))
+            })
+            .await?;
+        self.show(
+            "the agents that followed it went on through another node",
+            format!("{reports} reports in epoch {epoch}, after epoch {measured}"),
+        );
+        Ok(())
+    }
+
+    async fn late_node(&mut self, network: &mut Network, witness: &Node) -> Result<()> {
+        let boot_node = Some(network.nodes[0].address().await?);
+        let mut late = NodeProcess::start(NodeSettings {
+            name: "late".into(),
+            chain: network.chain.clone(),
+            base_path: network.folder.join("late"),
+            author: None,
+            boot_node,
+        })?;
+        let node = late.connect().await?;
+        let target = height_of(witness, finalized(witness).await?).await?;
+        let reached = self
+            .wait(network, "a late node syncs from genesis", || async {
+                let own = height_of(&node, finalized(&node).await?).await?;
+                Ok((own >= target).then_some(own))
+            })
+            .await?;
+        let own = block_at(&node, target).await?;
+        ensure(own == block_at(witness, target).await?, "the late node is on another chain")?;
+        self.show("a fourth node that joins late syncs from genesis and agrees", format!("depth-finalized {reached}, {own:?} at {target}"));
+        Ok(())
+    }
+}
+
+fn ensure(holds: bool, otherwise: &str) -> Result<()> {
+    if holds {
+        Ok(())
+    } else {
+        Err(otherwise.into())
+    }
+}
+
+async fn supply_at(node: &Node, height: u64) -> Result<Supply> {
+    supply(node, Some(block_at(node, height).await?)).await
+}
+
+/// A transfer, made without asking a node for anything but the facts that a wallet keeps.
+async fn signed_offline(node: &Node) -> Result<Vec<u8>> {
+    let best = node.best().await?;
+    let height = height_of(node, best).await?;
+    let version = node.legacy().state_get_runtime_version(None).await?;
+    let key = weir_agent::identity::account_key(Some("//Ferdie"), None)?;
+    let account = key.public_key().to_account_id();
+    let nonce = node.legacy().system_account_next_index(&account).await?;
+    let metadata = subxt::Metadata::decode_from(include_bytes!("../../node/agent/metadata.scale"))?;
+
+    let config = SubstrateConfig::builder()
+        .set_genesis_hash(node.genesis().into())
+        .set_spec_version_for_block_ranges([SpecVersionForRange {
+            block_range: 0..u64::MAX,
+            spec_version: version.spec_version,
+            transaction_version: version.transaction_version,
+        }])
+        .set_metadata_for_spec_versions([(version.spec_version, metadata.arc())])
+        .build();
+    let offline = OfflineClient::<SubstrateConfig>::new_with_config(config).at_block(height)?;
+    let to = subxt::utils::AccountId32(sp_core::H256::random().0);
+    let call = runtime::tx().balances().transfer_keep_alive(to.into(), PLANCK_PER_WEIR);
+    let parameters = DefaultExtrinsicParamsBuilder::<SubstrateConfig>::new()
+        .nonce(nonce)
+        .mortal_from_unchecked(256, height, best)
+        .build();
+    let mut signable = offline.tx().create_signable_offline(&call, parameters)?;
+    Ok(signable.sign(&key)?.into_encoded())
+}
+
+/// What happened to tokens in blocks, by their events.
+#[derive(Clone, Copy, Debug, Default)]
+struct Money {
+    gross: u128,
+    burned: u128,
+    to_author: u128,
+    to_treasury: u128,
+    rewarded: u128,
+    liquid: u128,
+    vesting: u128,
+    block_rewards: u64,
+    capacity_rewards: u64,
+}
+
+impl Money {
+    async fn of(node: &Node, height: u64) -> Result<Self> {
+        let at = node.at(block_at(node, height).await?).await?;
+        let mut money = Self::default();
+        for event in at.events().fetch().await?.iter() {
+            let event = event?;
+            if let Some(split) = event.decode_fields_as::<runtime::token::events::FeeSplit>() {
+                let split = split?;
+                money.gross += split.gross;
+                money.burned += split.burned;
+                money.to_author += split.author;
+                money.to_treasury += split.treasury;
+            }
+            if let Some(reward) = event.decode_fields_as::<runtime::token::events::Rewarded>() {
+                let reward = reward?;
+                ensure(reward.liquid == reward.gross / 5, "a reward's liquid part is not a fifth")?;
+                ensure(reward.liquid + reward.vesting == reward.gross, "a reward is not the sum of its parts")?;
+                money.rewarded += reward.gross;
+                money.liquid += reward.liquid;
+                money.vesting += reward.vesting;
+                match reward.reason {
+                    runtime::runtime_types::pallet_token::Reason::Block => money.block_rewards += 1,
+                    runtime::runtime_types::pallet_token::Reason::Capacity => money.capacity_rewards += 1,
+                }
+            }
+        }
+        Ok(money)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.gross += other.gross;
+        self.burned += other.burned;
+        self.to_author += other.to_author;
+        self.to_treasury += other.to_treasury;
+        self.rewarded += other.rewarded;
+        self.liquid += other.liquid;
+        self.vesting += other.vesting;
+        self.block_rewards += other.block_rewards;
+        self.capacity_rewards += other.capacity_rewards;
+    }
+}

@@ -1,0 +1,16 @@
+//! Weir networks of real processes, for people to look at and for tests to prove things on.
+//!
+//! - [`process`]: processes that end with their owner, and nothing else that is ended.
+//! - [`network`]: nodes and agents, and the chain spec that they share.
+//! - [`observer`]: what a network is doing.
+//! - [`claims`]: what a network must show.
+
+pub mod claims;
+pub mod network;
+pub mod observer;
+pub mod process;
+
+/// Why something did not work, for a person.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// What may not work.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,311 @@
+//! Nodes and agents on loopback, and the chain spec that they share.
+
+use crate::{
+    process::{binary, free_port, run, Process},
+    Result,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use weir_agent::chain::Node;
+
+/// How long a node may take until it answers.
+const NODE_ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+/// How long a command that only reads and writes files may take.
+const COMMAND_WITHIN: Duration = Duration::from_secs(60);
+/// For which part of the time each miner hashes: three of them leave room on two cores for everything else.
+pub const MINING_INTENSITY_PERCENT: u32 = 40;
+
+/// The hashes per second of one thread of this machine.
+pub fn hashes_per_second() -> f64 {
+    let begun = Instant::now();
+    let mut hashes = 0u64;
+    while begun.elapsed() < Duration::from_millis(300) {
+        // No hash is zero.
+        let _ = weir_pow::search(&[1; 32], &[0; 32], hashes..hashes + 4_096);
+        hashes += 4_096;
+    }
+    hashes as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// Writes a raw chain spec of a named network, after changing its genesis, and says where.
+///
+/// # Errors
+///
+/// When the node cannot export it.
+pub fn write_chain_spec(folder: &Path, network: &str, change: impl FnOnce(&mut serde_json::Value)) -> Result<PathBuf> {
+    let node = binary("weir-node")?;
+    let export = |chain: &str, raw: bool| -> Result<serde_json::Value> {
+        let output = run(&node, ["export-chain-spec", "--chain", chain].into_iter().chain(raw.then_some("--raw")), COMMAND_WITHIN)?;
+        if !output.status.success() {
+            return Err(format!("the chain spec cannot be exported: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let mut spec = export(network, false)?;
+    change(&mut spec["genesis"]["runtimeGenesis"]["patch"]);
+    let plain = folder.join("chain-spec.json");
+    fs::write(&plain, serde_json::to_vec_pretty(&spec)?)?;
+    let raw = folder.join("chain-spec-raw.json");
+    fs::write(&raw, serde_json::to_vec(&export(&plain.display().to_string(), true)?)?)?;
+    Ok(raw)
+}
+
+/// Sets the first difficulty so that the first blocks take about their time.
+pub fn calibrate(genesis: &mut serde_json::Value, miners: u32) {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as f64;
+    let busy = (f64::from(miners) * f64::from(MINING_INTENSITY_PERCENT) / 100.0).min(cores);
+    let consensus = &mut genesis["difficulty"]["parameters"]["consensus"];
+    let seconds = consensus["blockTime"].as_f64().unwrap_or(1_000.0) / 1_000.0;
+    let difficulty = (hashes_per_second() * busy * seconds) as u64;
+    consensus["initialDifficulty"] = serde_json::Value::from(format!("{difficulty:#x}"));
+}
+
+/// What a node is started with.
+#[derive(Clone)]
+pub struct NodeSettings {
+    /// What it is called.
+    pub name: String,
+    /// The chain spec.
+    pub chain: PathBuf,
+    /// Its data.
+    pub base_path: PathBuf,
+    /// The secret of its author; none if it does not mine.
+    pub author: Option<String>,
+    /// The node that it finds the others through.
+    pub boot_node: Option<String>,
+}
+
+/// A node.
+pub struct NodeProcess {
+    /// What it was started with.
+    pub settings: NodeSettings,
+    process: Process,
+    port: u16,
+    rpc_port: u16,
+    prometheus_port: u16,
+}
+
+impl NodeProcess {
+    /// Puts the author's key in the keystore, and starts the node.
+    ///
+    /// # Errors
+    ///
+    /// When one of the two fails at once.
+    pub fn start(settings: NodeSettings) -> Result<Self> {
+        fs::create_dir_all(&settings.base_path)?;
+        if let Some(secret) = &settings.author {
+            let arguments = [
+                "key", "insert", "--key-type", "weir", "--scheme", "sr25519", "--suri", secret, "--chain",
+                &settings.chain.display().to_string(), "--base-path", &settings.base_path.display().to_string(),
+            ]
+            .map(String::from);
+            let output = run(&binary("weir-node")?, arguments, COMMAND_WITHIN)?;
+            if !output.status.success() {
+                return Err(format!("the key cannot be inserted: {}", String::from_utf8_lossy(&output.stderr)).into());
+            }
+        }
+        let (port, rpc_port, prometheus_port) = (free_port()?, free_port()?, free_port()?);
+        let process = Self::spawn(&settings, port, rpc_port, prometheus_port)?;
+        Ok(Self { settings, process, port, rpc_port, prometheus_port })
+    }
+
+    fn spawn(settings: &NodeSettings, port: u16, rpc_port: u16, prometheus_port: u16) -> Result<Process> {
+        let mut arguments: Vec<String> = [
+            "--chain", &settings.chain.display().to_string(),
+            "--base-path", &settings.base_path.display().to_string(),
+            "--name", &settings.name,
+            "--listen-addr", &format!("/ip4/127.0.0.1/tcp/{port}"),
+            "--rpc-port", &rpc_port.to_string(),
+            "--prometheus-port", &prometheus_port.to_string(),
+            "--unsafe-force-node-key-generation",
+            "--no-telemetry", "--no-mdns", "--allow-private-ip", "--discover-local",
+        ]
+        .map(String::from)
+        .into();
+        if settings.author.is_some() {
+            arguments.extend(["--validator", "--mining-intensity"].map(String::from));
+            arguments.push(MINING_INTENSITY_PERCENT.to_string());
+        }
+        if let Some(boot_node) = &settings.boot_node {
+            arguments.extend(["--bootnodes".into(), boot_node.clone()]);
+        }
+        Process::start(&binary("weir-node")?, arguments, settings.base_path.join("node.log"))
+    }
+
+    /// Where its JSON-RPC is.
+    pub fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.rpc_port)
+    }
+
+    /// Connects to it, as soon as it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it ends, or does not answer in time.
+    pub async fn connect(&mut self) -> Result<Node> {
+        let begun = Instant::now();
+        loop {
+            match Node::connect(&self.url()).await {
+                Ok(node) => return Ok(node),
+                Err(error) => {
+                    if let Some(status) = self.process.ended() {
+                        return Err(format!("{} ended ({status}); its log is {}", self.settings.name, self.process.log.display()).into());
+                    }
+                    if begun.elapsed() > NODE_ANSWERS_WITHIN {
+                        return Err(format!("{} does not answer: {error}", self.settings.name).into());
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                },
+            }
+        }
+    }
+
+    /// The address that others find it by.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn address(&mut self) -> Result<String> {
+        let node = self.connect().await?;
+        let peer: String = node.rpc().request("system_localPeerId", subxt::rpcs::rpc_params![]).await?;
+        Ok(format!("/ip4/127.0.0.1/tcp/{}/p2p/{peer}", self.port))
+    }
+
+    /// Ends it as a power failure would, and starts it again with the same data.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended by itself, or does not start.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process = Self::spawn(&self.settings, self.port, self.rpc_port, self.prometheus_port)?;
+        Ok(())
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<String> {
+        self.process.ended().map(|status| format!("{} ended ({status}); its log is {}", self.settings.name, self.process.log.display()))
+    }
+}
+
+/// Starts an agent.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub fn start_agent(folder: &Path, name: &str, nodes: &[String], arguments: &[String]) -> Result<Process> {
+    let base_path = folder.join(name);
+    fs::create_dir_all(&base_path)?;
+    let mut all: Vec<String> = arguments.to_vec();
+    all.extend(["--base-path".into(), base_path.display().to_string()]);
+    for node in nodes {
+        all.extend(["--node".into(), node.clone()]);
+    }
+    Process::start(&binary("weir-agent")?, all, base_path.join("agent.log"))
+}
+
+/// The validators of a test network: what they are called, and the secret of their author.
+pub const VALIDATORS: [(&str, &str); 3] = [("alice", "//Alice"), ("bob", "//Bob"), ("charlie", "//Charlie")];
+/// The challengers.
+pub const CHALLENGERS: [(&str, &str); 4] = [
+    ("challenger-1", "//Alice//stash"),
+    ("challenger-2", "//Bob//stash"),
+    ("challenger-3", "//Charlie//stash"),
+    ("challenger-4", "//Dave//stash"),
+];
+/// The providers: what they are called, their secret, their limit in Mbit/s, and the validator that they boost.
+pub const PROVIDERS: [(&str, &str, u64, usize); 2] =
+    [("provider-50", "//Dave", 50, 0), ("provider-200", "//Eve", 200, 1)];
+/// What every provider declares, in Mbit/s: more than its limit, so that what comes out is measured and not declared.
+pub const DECLARED_MBIT: u64 = 250;
+
+/// A test network.
+pub struct Network {
+    /// Where all of it is.
+    pub folder: PathBuf,
+    /// Its chain spec.
+    pub chain: PathBuf,
+    /// The validators.
+    pub nodes: Vec<NodeProcess>,
+    agents: Vec<(String, Process)>,
+}
+
+impl Network {
+    /// Starts the validators, challengers and providers.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not start.
+    pub async fn start(folder: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&folder)?;
+        let chain = write_chain_spec(&folder, "local", |genesis| calibrate(genesis, VALIDATORS.len() as u32))?;
+        let mut nodes = Vec::<NodeProcess>::new();
+        for (name, secret) in VALIDATORS {
+            let boot_node = match nodes.first_mut() {
+                Some(first) => Some(first.address().await?),
+                None => None,
+            };
+            nodes.push(NodeProcess::start(NodeSettings {
+                name: name.into(),
+                chain: chain.clone(),
+                base_path: folder.join(name),
+                author: Some(secret.into()),
+                boot_node,
+            })?);
+        }
+        for node in &mut nodes {
+            node.connect().await?;
+        }
+
+        let urls: Vec<String> = nodes.iter().map(NodeProcess::url).collect();
+        // Each agent knows two nodes, so that it can go on when one of them fails.
+        let nodes_for = |index: usize| [urls[index % urls.len()].clone(), urls[(index + 1) % urls.len()].clone()];
+        let mut agents = Vec::new();
+        for (index, (name, secret)) in CHALLENGERS.iter().enumerate() {
+            let listen = format!("127.0.0.1:{}", free_port()?);
+            let arguments = ["challenge", "--suri", secret, "--listen", &listen].map(String::from);
+            agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));
+        }
+        for (index, (name, secret, limit, validator)) in PROVIDERS.iter().enumerate() {
+            let arguments = [
+                "provide", "--suri", secret,
+                "--listen", &format!("127.0.0.1:{}", free_port()?),
+                "--declare", &format!("{DECLARED_MBIT}mbit"),
+                "--limit", &format!("{limit}mbit"),
+                "--author", &account(VALIDATORS[*validator].1)?.to_string(),
+            ]
+            .map(String::from);
+            agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));
+        }
+        Ok(Self { folder, chain, nodes, agents })
+    }
+
+    /// That everything still runs.
+    ///
+    /// # Errors
+    ///
+    /// Names the process that ended.
+    pub fn is_alive(&mut self) -> Result<()> {
+        if let Some(ended) = self.nodes.iter_mut().find_map(NodeProcess::ended) {
+            return Err(ended.into());
+        }
+        for (name, agent) in &mut self.agents {
+            if let Some(status) = agent.ended() {
+                return Err(format!("{name} ended ({status}); its log is {}", agent.log.display()).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The account of a secret.
+///
+/// # Errors
+///
+/// When it is none.
+pub fn account(secret: &str) -> Result<weir_primitives::AccountId> {
+    Ok(weir_agent::provide::account_of(&weir_agent::identity::account_key(Some(secret), None)?))
+}

@@ -1,0 +1,152 @@
+//! Processes that end with their owner.
+
+use crate::Result;
+use std::{
+    ffi::OsStr,
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long a process may take to end when it is asked to.
+const END_WITHIN: Duration = Duration::from_secs(15);
+
+/// A running process, whose output goes to a file. Ended when dropped.
+pub struct Process {
+    child: Child,
+    /// Where its output is.
+    pub log: PathBuf,
+}
+
+impl Process {
+    /// Starts a program.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started, or its log cannot be written.
+    pub fn start<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>, log: PathBuf) -> Result<Self> {
+        let file = File::options().create(true).append(true).open(&log)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
+        Ok(Self { child, log })
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Ends it at once, without a warning, as a power failure would.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended by itself.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end, and ends it if it does not.
+    fn end(&mut self) {
+        if self.ended().is_some() {
+            return;
+        }
+        // By its id, which is ours until it was waited for.
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        let begun = Instant::now();
+        while asked.as_ref().is_ok_and(ExitStatus::success) && begun.elapsed() < END_WITHIN {
+            if self.ended().is_some() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.kill();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+///
+/// When it cannot be started, or is still running after the time.
+pub fn run<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>, within: Duration) -> Result<Output> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
+    let id = child.id();
+    // Pipes are read while it runs, or it would stop when they are full.
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let read = |pipe: Option<Box<dyn std::io::Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(mut pipe) = pipe {
+                let _ = pipe.read_to_end(&mut bytes);
+            }
+            bytes
+        })
+    };
+    let out = read(stdout.take().map(|pipe| Box::new(pipe) as _));
+    let err = read(stderr.take().map(|pipe| Box::new(pipe) as _));
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if begun.elapsed() > within {
+            child.kill()?;
+            child.wait()?;
+            return Err(format!("{} (process {id}) still ran after {within:?}", program.display()).into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let joined = |thread: std::thread::JoinHandle<Vec<u8>>| thread.join().unwrap_or_default();
+    Ok(Output { status, stdout: joined(out), stderr: joined(err) })
+}
+
+/// A binary of this workspace, beside the one that is running.
+///
+/// # Errors
+///
+/// When it was not built.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folders = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    folders
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| format!("{name} was not built; run cargo build --release --workspace").into())
+}
+
+/// A TCP port, and UDP port of the same number, that nobody uses now.
+///
+/// # Errors
+///
+/// When there are none.
+pub fn free_port() -> Result<u16> {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind(("127.0.0.1", 0))?;
+        let port = tcp.local_addr()?.port();
+        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("there is no free port".into())
+}
