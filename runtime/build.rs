@@ -4,8 +4,8 @@ fn main() {
     #[cfg(feature = "std")]
     {
         // The builder writes a profile of its own; an overflow must trap there too.
-        let builder = substrate_wasm_builder::WasmBuilder::init_with_defaults()
-            .append_to_rust_flags("-C overflow-checks=yes");
+        let builder =
+            substrate_wasm_builder::WasmBuilder::init_with_defaults().append_to_rust_flags("-C overflow-checks=yes");
         #[cfg(feature = "metadata-hash")]
         let builder = builder.enable_metadata_hash("WEIR", 12);
         builder.build();

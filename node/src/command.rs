@@ -78,7 +78,8 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     // Before there is a database: one made in another mode has no genesis state.
     if cli.run.network_params.sync != SyncMode::Full {
         return Err(Error::Input(
-            "this chain can only be synced in full, since nothing but its blocks proves its work; leave out --sync".into(),
+            "this chain can only be synced in full, since nothing but its blocks proves its work; leave out --sync"
+                .into(),
         ));
     }
     let mining = cli.mining.clone();
@@ -88,9 +89,9 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     cli.create_runner(&run)?.run_node_until_exit(|config| async move {
         preflight::ports_are_free(&config)?;
         match config.network.network_backend {
-            NetworkBackendType::Libp2p => service::new_full::<
-                sc_network::NetworkWorker<Block, <Block as BlockT>::Hash>,
-            >(config, mining),
+            NetworkBackendType::Libp2p => {
+                service::new_full::<sc_network::NetworkWorker<Block, <Block as BlockT>::Hash>>(config, mining)
+            },
             NetworkBackendType::Litep2p => service::new_full::<sc_network::Litep2pNetworkBackend>(config, mining),
         }
         .map_err(Error::Service)

@@ -46,7 +46,10 @@ fn tcp_address(address: &sc_network::Multiaddr) -> Option<SocketAddr> {
 pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) -> Result<(), ServiceError> {
     let storage = config.chain_spec.as_storage_builder().build_storage().map_err(ServiceError::Other)?;
     let found = client.info().genesis_hash;
-    let version = client.runtime_version_at(found, CallContext::Offchain).map_err(|error| ServiceError::Application(error.into()))?.state_version();
+    let version = client
+        .runtime_version_at(found, CallContext::Offchain)
+        .map_err(|error| ServiceError::Application(error.into()))?
+        .state_version();
     let root = HashingFor::<Block>::trie_root(storage.top.into_iter().collect(), version);
     let genesis: Block = sc_chain_spec::construct_genesis_block(root, version);
     let expected = genesis.header().hash();
@@ -63,12 +66,11 @@ pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) ->
 /// The parameters of the chain, if this build knows its rules.
 pub fn parameters(client: &FullClient) -> Result<Parameters, ServiceError> {
     let genesis = client.info().genesis_hash;
-    let parameters = client
-        .runtime_api()
-        .parameters(genesis)
-        .map_err(|error| ServiceError::Other(format!("this is no chain of this node: its genesis has no parameters ({error})")))?;
-    parameters
-        .check()
-        .map_err(|broken| ServiceError::Other(format!("this node cannot follow the chain: {broken}; use another build")))?;
+    let parameters = client.runtime_api().parameters(genesis).map_err(|error| {
+        ServiceError::Other(format!("this is no chain of this node: its genesis has no parameters ({error})"))
+    })?;
+    parameters.check().map_err(|broken| {
+        ServiceError::Other(format!("this node cannot follow the chain: {broken}; use another build"))
+    })?;
     Ok(parameters)
 }

@@ -40,8 +40,14 @@ pub struct Engine {
     telemetry: Option<Telemetry>,
 }
 
-type Partial =
-    PartialComponents<FullClient, FullBackend, Heaviest<Block, FullBackend>, DefaultImportQueue<Block>, FullPool, Engine>;
+type Partial = PartialComponents<
+    FullClient,
+    FullBackend,
+    Heaviest<Block, FullBackend>,
+    DefaultImportQueue<Block>,
+    FullPool,
+    Engine,
+>;
 
 /// The parts that subcommands need as well.
 pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
@@ -141,10 +147,11 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         None
     };
 
-    let announcements =
-        Validator::new(client.clone(), parameters.consensus.clone(), metrics.clone());
-    let net_config =
-        FullNetworkConfiguration::<Block, <Block as BlockT>::Hash, N>::new(&config.network, config.prometheus_registry().cloned());
+    let announcements = Validator::new(client.clone(), parameters.consensus.clone(), metrics.clone());
+    let net_config = FullNetworkConfiguration::<Block, <Block as BlockT>::Hash, N>::new(
+        &config.network,
+        config.prometheus_registry().cloned(),
+    );
     let (network, system_rpc_tx, tx_handler_controller, sync_service, _bitswap) =
         sc_service::build_network(BuildNetworkParams {
             config: &config,
@@ -186,9 +193,7 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
     let rpc_builder = {
         let (client, pool) = (client.clone(), transaction_pool.clone());
         let mining = settings.clone().map(|settings| (settings, board.clone()));
-        Box::new(move |_| {
-            rpc::create(client.clone(), pool.clone(), mining.clone()).map_err(Into::into)
-        })
+        Box::new(move |_| rpc::create(client.clone(), pool.clone(), mining.clone()).map_err(Into::into))
     };
     sc_service::spawn_tasks(SpawnTasksParams {
         config,

@@ -5,4 +5,7 @@ pub mod endpoint;
 pub mod estimator;
 mod report;
 
-pub use report::{peer_payload, report_payload, Duty, Endpoint, Endpoints, Outcome, PeerKey, Report, Role, MAX_ENDPOINTS, MAX_ENDPOINT_BYTES};
+pub use report::{
+    peer_payload, report_payload, Duty, Endpoint, Endpoints, Outcome, PeerKey, Report, Role, MAX_ENDPOINTS,
+    MAX_ENDPOINT_BYTES,
+};

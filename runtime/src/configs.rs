@@ -1,9 +1,9 @@
 //! What each pallet is configured with.
 
 use crate::{
-    AccountId, Balance, Balances, Block, BlockNumber, Difficulty, Hash, Nonce, OriginCaller, PalletInfo,
-    Runtime, RuntimeCall, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason, RuntimeOrigin, RuntimeTask, System,
-    Token, VERSION,
+    AccountId, Balance, Balances, Block, BlockNumber, Difficulty, Hash, Nonce, OriginCaller, PalletInfo, Runtime,
+    RuntimeCall, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason, RuntimeOrigin, RuntimeTask, System, Token,
+    VERSION,
 };
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{

@@ -121,8 +121,12 @@ const ENDOWMENT: Balance = 1_000_000 * PLANCK_PER_WEIR;
 fn patch(parameters: Parameters, endowed: Vec<AccountId>, sudo: AccountId) -> Value {
     // The genesis of a chain spec holds numbers of 64 bits.
     const _: () = assert!(ENDOWMENT <= u64::MAX as Balance && ENDOWMENT > MILLI);
+    // The treasury exists from the first block on: a share of a fee below the existential deposit could not be given to an
+    // account that does not.
+    let treasury = (pallet_token::Pallet::<crate::Runtime>::treasury(), PLANCK_PER_WEIR);
+    let balances = endowed.into_iter().map(|account| (account, ENDOWMENT)).chain([treasury]).collect();
     build_struct_json_patch!(RuntimeGenesisConfig {
-        balances: BalancesConfig { balances: endowed.into_iter().map(|account| (account, ENDOWMENT)).collect() },
+        balances: BalancesConfig { balances },
         difficulty: DifficultyConfig { parameters: Some(parameters) },
         sudo: SudoConfig { key: Some(sudo) },
     })

@@ -14,7 +14,10 @@ fn the_committed_metadata_is_the_runtimes() {
         std::fs::write(&path, &metadata).unwrap();
     }
     let committed = std::fs::read(&path).unwrap_or_default();
-    assert!(committed == metadata, "the runtime changed; run: {BLESS}=1 cargo test --release --workspace --test metadata");
+    assert!(
+        committed == metadata,
+        "the runtime changed; run: {BLESS}=1 cargo test --release --workspace --test metadata"
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use subxt::{
     OfflineClient, SubstrateConfig,
 };
 use weir_agent::{chain::Node, rate, runtime};
-use weir_primitives::{PLANCK_PER_WEIR, runtime_api::Supply};
+use weir_primitives::{runtime_api::Supply, PLANCK_PER_WEIR};
 
 /// The height that all must have finalized.
 const FINALIZED_HEIGHT: u64 = 30;
@@ -135,7 +135,10 @@ impl Checker {
             guaranteed.push(bits as f64);
         }
         let ratio = guaranteed[1] / guaranteed[0];
-        ensure((ratio / RATIO - 1.0).abs() <= RATIO_OFF, &format!("the ratio of the two is {ratio:.2}, not 4 within 25 %"))?;
+        ensure(
+            (ratio / RATIO - 1.0).abs() <= RATIO_OFF,
+            &format!("the ratio of the two is {ratio:.2}, not 4 within 25 %"),
+        )?;
         self.show("the ratio of the two is within 25 % of 4", format!("{ratio:.2}"));
         Ok(())
     }
@@ -152,7 +155,9 @@ impl Checker {
             })
             .await?;
         self.show(
-            &format!("{name}, with the larger provider behind it, spends credit on blocks that the other nodes finalize"),
+            &format!(
+                "{name}, with the larger provider behind it, spends credit on blocks that the other nodes finalize"
+            ),
             format!("{:.2} credits by then", spent.credit),
         );
         Ok(())
@@ -176,7 +181,10 @@ impl Checker {
                 Ok(None)
             })
             .await?;
-        self.show("a transfer signed offline and submitted through JSON-RPC is depth-finalized", format!("{submitted:?} at height {height}"));
+        self.show(
+            "a transfer signed offline and submitted through JSON-RPC is depth-finalized",
+            format!("{submitted:?} at height {height}"),
+        );
 
         let (before, after) = (supply_at(node, height - 1).await?, supply_at(node, height).await?);
         ensure(events.burned > 0, "no part of the fee was burned")?;
@@ -185,13 +193,22 @@ impl Checker {
             before.existing - events.burned + events.rewarded == after.existing,
             "issuance did not fall by just what was burned before new emission",
         )?;
-        ensure(events.gross == events.burned + events.to_author + events.to_treasury, "a fee is not the sum of its parts")?;
+        ensure(
+            events.gross == events.burned + events.to_author + events.to_treasury,
+            "a fee is not the sum of its parts",
+        )?;
         self.show(
             "a part of its fee is burned, and issuance falls by exactly that before new emission",
             format!(
                 "fee {} = burned {} + author {} + treasury {} planck; issuance {} - {} + {} = {}",
-                events.gross, events.burned, events.to_author, events.to_treasury,
-                before.existing, events.burned, events.rewarded, after.existing
+                events.gross,
+                events.burned,
+                events.to_author,
+                events.to_treasury,
+                before.existing,
+                events.burned,
+                events.rewarded,
+                after.existing
             ),
         );
         Ok(())
@@ -224,7 +241,10 @@ impl Checker {
         );
         let supply = supply(node, None).await?;
         ensure(supply.issued <= supply.scheduled && supply.scheduled <= supply.cap, "more was issued than scheduled")?;
-        ensure(supply.existing == supply.issued - supply.burned, "what exists is not what was issued less what was burned")?;
+        ensure(
+            supply.existing == supply.issued - supply.burned,
+            "what exists is not what was issued less what was burned",
+        )?;
         self.show(
             "issued is at most the schedule, and that at most the cap",
             format!("{} <= {} <= {} planck", supply.issued, supply.scheduled, supply.cap),
@@ -237,7 +257,8 @@ impl Checker {
         let before = network.nodes[victim].connect().await?;
         let known = height_of(&before, finalized(&before).await?).await?;
         let known_hash = block_at(&before, known).await?;
-        let measured = provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last).map_or(0, |last| last.epoch);
+        let measured =
+            provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last).map_or(0, |last| last.epoch);
         network.nodes[victim].kill_and_restart()?;
         let node = network.nodes[victim].connect().await?;
         ensure(block_at(&node, known).await? == known_hash, "a depth-finalized block is gone after the power failure")?;
@@ -260,7 +281,9 @@ impl Checker {
         let (epoch, reports) = self
             .wait(network, "measurement goes on after the power failure", || async {
                 let last = provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last);
-                Ok(last.filter(|last| last.epoch > measured + 1 && last.reports > 0).map(|last| (last.epoch, last.reports)))
+                Ok(last
+                    .filter(|last| last.epoch > measured + 1 && last.reports > 0)
+                    .map(|last| (last.epoch, last.reports)))
             })
             .await?;
         self.show(
@@ -289,7 +312,10 @@ impl Checker {
             .await?;
         let own = block_at(&node, target).await?;
         ensure(own == block_at(witness, target).await?, "the late node is on another chain")?;
-        self.show("a fourth node that joins late syncs from genesis and agrees", format!("depth-finalized {reached}, {own:?} at {target}"));
+        self.show(
+            "a fourth node that joins late syncs from genesis and agrees",
+            format!("depth-finalized {reached}, {own:?} at {target}"),
+        );
         Ok(())
     }
 }

@@ -38,9 +38,15 @@ pub fn hashes_per_second() -> f64 {
 pub fn write_chain_spec(folder: &Path, network: &str, change: impl FnOnce(&mut serde_json::Value)) -> Result<PathBuf> {
     let node = binary("weir-node")?;
     let export = |chain: &str, raw: bool| -> Result<serde_json::Value> {
-        let output = run(&node, ["export-chain-spec", "--chain", chain].into_iter().chain(raw.then_some("--raw")), COMMAND_WITHIN)?;
+        let output = run(
+            &node,
+            ["export-chain-spec", "--chain", chain].into_iter().chain(raw.then_some("--raw")),
+            COMMAND_WITHIN,
+        )?;
         if !output.status.success() {
-            return Err(format!("the chain spec cannot be exported: {}", String::from_utf8_lossy(&output.stderr)).into());
+            return Err(
+                format!("the chain spec cannot be exported: {}", String::from_utf8_lossy(&output.stderr)).into()
+            );
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     };
@@ -98,8 +104,18 @@ impl NodeProcess {
         fs::create_dir_all(&settings.base_path)?;
         if let Some(secret) = &settings.author {
             let arguments = [
-                "key", "insert", "--key-type", "weir", "--scheme", "sr25519", "--suri", secret, "--chain",
-                &settings.chain.display().to_string(), "--base-path", &settings.base_path.display().to_string(),
+                "key",
+                "insert",
+                "--key-type",
+                "weir",
+                "--scheme",
+                "sr25519",
+                "--suri",
+                secret,
+                "--chain",
+                &settings.chain.display().to_string(),
+                "--base-path",
+                &settings.base_path.display().to_string(),
             ]
             .map(String::from);
             let output = run(&binary("weir-node")?, arguments, COMMAND_WITHIN)?;
@@ -114,14 +130,23 @@ impl NodeProcess {
 
     fn spawn(settings: &NodeSettings, port: u16, rpc_port: u16, prometheus_port: u16) -> Result<Process> {
         let mut arguments: Vec<String> = [
-            "--chain", &settings.chain.display().to_string(),
-            "--base-path", &settings.base_path.display().to_string(),
-            "--name", &settings.name,
-            "--listen-addr", &format!("/ip4/127.0.0.1/tcp/{port}"),
-            "--rpc-port", &rpc_port.to_string(),
-            "--prometheus-port", &prometheus_port.to_string(),
+            "--chain",
+            &settings.chain.display().to_string(),
+            "--base-path",
+            &settings.base_path.display().to_string(),
+            "--name",
+            &settings.name,
+            "--listen-addr",
+            &format!("/ip4/127.0.0.1/tcp/{port}"),
+            "--rpc-port",
+            &rpc_port.to_string(),
+            "--prometheus-port",
+            &prometheus_port.to_string(),
             "--unsafe-force-node-key-generation",
-            "--no-telemetry", "--no-mdns", "--allow-private-ip", "--discover-local",
+            "--no-telemetry",
+            "--no-mdns",
+            "--allow-private-ip",
+            "--discover-local",
         ]
         .map(String::from)
         .into();
@@ -152,7 +177,12 @@ impl NodeProcess {
                 Ok(node) => return Ok(node),
                 Err(error) => {
                     if let Some(status) = self.process.ended() {
-                        return Err(format!("{} ended ({status}); its log is {}", self.settings.name, self.process.log.display()).into());
+                        return Err(format!(
+                            "{} ended ({status}); its log is {}",
+                            self.settings.name,
+                            self.process.log.display()
+                        )
+                        .into());
                     }
                     if begun.elapsed() > NODE_ANSWERS_WITHIN {
                         return Err(format!("{} does not answer: {error}", self.settings.name).into());
@@ -187,7 +217,9 @@ impl NodeProcess {
 
     /// How it ended, if it did.
     pub fn ended(&mut self) -> Option<String> {
-        self.process.ended().map(|status| format!("{} ended ({status}); its log is {}", self.settings.name, self.process.log.display()))
+        self.process
+            .ended()
+            .map(|status| format!("{} ended ({status}); its log is {}", self.settings.name, self.process.log.display()))
     }
 }
 
@@ -271,11 +303,17 @@ impl Network {
         }
         for (index, (name, secret, limit, validator)) in PROVIDERS.iter().enumerate() {
             let arguments = [
-                "provide", "--suri", secret,
-                "--listen", &format!("127.0.0.1:{}", free_port()?),
-                "--declare", &format!("{DECLARED_MBIT}mbit"),
-                "--limit", &format!("{limit}mbit"),
-                "--author", &account(VALIDATORS[*validator].1)?.to_string(),
+                "provide",
+                "--suri",
+                secret,
+                "--listen",
+                &format!("127.0.0.1:{}", free_port()?),
+                "--declare",
+                &format!("{DECLARED_MBIT}mbit"),
+                "--limit",
+                &format!("{limit}mbit"),
+                "--author",
+                &account(VALIDATORS[*validator].1)?.to_string(),
             ]
             .map(String::from);
             agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));

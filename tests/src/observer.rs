@@ -6,11 +6,7 @@ use crate::{
 };
 use codec::Decode;
 use std::{collections::BTreeMap, fmt::Write};
-use subxt::{
-    config::substrate::DigestItem,
-    rpcs::rpc_params,
-    utils::H256,
-};
+use subxt::{config::substrate::DigestItem, rpcs::rpc_params, utils::H256};
 use weir_agent::{chain::Node, rate};
 use weir_primitives::{
     consensus::{PreDigest, ENGINE_ID},
@@ -123,7 +119,8 @@ pub async fn view(node: &Node) -> Result<NodeView> {
     let finalized = height_of(node, finalized(node).await?).await?;
     let peers = node.legacy().system_health().await?.peers;
     let mining: serde_json::Value = node.rpc().request("weir_mining", rpc_params![]).await?;
-    let base = mining["baseDifficulty"].as_str().and_then(|hex| u128::from_str_radix(hex.trim_start_matches("0x"), 16).ok());
+    let base =
+        mining["baseDifficulty"].as_str().and_then(|hex| u128::from_str_radix(hex.trim_start_matches("0x"), 16).ok());
     Ok(NodeView {
         height,
         finalized,
@@ -223,6 +220,12 @@ pub async fn table(network: &mut Network, ledger: &mut Ledger) -> Result<String>
         )?;
     }
     let supply = supply(&node, None).await?;
-    writeln!(out, "\nissued {}   vesting {}   burned {}", weir(supply.issued), weir(supply.vesting), weir(supply.burned))?;
+    writeln!(
+        out,
+        "\nissued {}   vesting {}   burned {}",
+        weir(supply.issued),
+        weir(supply.vesting),
+        weir(supply.burned)
+    )?;
     Ok(out)
 }

@@ -26,7 +26,11 @@ impl Process {
     /// # Errors
     ///
     /// When it cannot be started, or its log cannot be written.
-    pub fn start<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>, log: PathBuf) -> Result<Self> {
+    pub fn start<A: AsRef<OsStr>>(
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        log: PathBuf,
+    ) -> Result<Self> {
         let file = File::options().create(true).append(true).open(&log)?;
         let child = Command::new(program)
             .args(arguments)
@@ -83,7 +87,11 @@ impl Drop for Process {
 /// # Errors
 ///
 /// When it cannot be started, or is still running after the time.
-pub fn run<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>, within: Duration) -> Result<Output> {
+pub fn run<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: impl IntoIterator<Item = A>,
+    within: Duration,
+) -> Result<Output> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

@@ -109,7 +109,11 @@ impl Node {
     ///
     /// [`Error::Connection`].
     pub async fn best(&self) -> Result<H256, Error> {
-        self.legacy.chain_get_block_hash(None).await.map_err(connection)?.ok_or_else(|| connection("there is no best block"))
+        self.legacy
+            .chain_get_block_hash(None)
+            .await
+            .map_err(connection)?
+            .ok_or_else(|| connection("there is no best block"))
     }
 
     /// The client at a block.
@@ -129,7 +133,10 @@ impl Node {
     pub async fn ask<A: Encode, R: Decode>(&self, method: &str, arguments: A, at: Option<H256>) -> Result<R, Error> {
         let arguments = arguments.encode();
         let asking = self.legacy.state_call(method, Some(&arguments), at);
-        let bytes = tokio::time::timeout(ANSWER_WITHIN, asking).await.map_err(|_| connection("no answer"))?.map_err(connection)?;
+        let bytes = tokio::time::timeout(ANSWER_WITHIN, asking)
+            .await
+            .map_err(|_| connection("no answer"))?
+            .map_err(connection)?;
         R::decode(&mut bytes.as_slice()).map_err(|error| connection(format!("{method}: {error}")))
     }
 
@@ -162,7 +169,10 @@ impl Node {
         let parameters =
             DefaultExtrinsicParamsBuilder::<SubstrateConfig>::new().nonce(nonce).mortal(MORTAL_BLOCKS).build();
         let mut transactions = at.tx();
-        let signed = transactions.create_signed(call, key, parameters).await.map_err(|error| Error::Refused(error.to_string()))?;
+        let signed = transactions
+            .create_signed(call, key, parameters)
+            .await
+            .map_err(|error| Error::Refused(error.to_string()))?;
         let mut progress = signed.submit_and_watch().await.map_err(|error| explain(&error))?;
         while let Some(status) = progress.next().await {
             match status.map_err(connection)? {

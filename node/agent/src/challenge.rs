@@ -67,7 +67,9 @@ pub async fn run(settings: Settings) -> Fatal {
     };
     let genesis = match Node::connect_any(&settings.nodes).await {
         Ok(node) => node.genesis(),
-        Err(error) => return Fatal(format!("no node can be reached ({error}); start one, or give its address with --node")),
+        Err(error) => {
+            return Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"))
+        },
     };
     let reports = settings.folder.join("reports");
     if let Err(error) = fs::create_dir_all(&reports) {
@@ -179,7 +181,13 @@ impl Challenger {
     }
 
     /// Lets a prover into a challenge, and makes ready to send to it.
-    fn join(&mut self, peer: libp2p::PeerId, genesis: [u8; 32], epoch: u32, position: u32) -> Result<Response, Refusal> {
+    fn join(
+        &mut self,
+        peer: libp2p::PeerId,
+        genesis: [u8; 32],
+        epoch: u32,
+        position: u32,
+    ) -> Result<Response, Refusal> {
         if genesis != self.genesis {
             return Err(Refusal::OtherChain);
         }
@@ -258,7 +266,8 @@ impl Challenger {
         }
         let payload =
             proof_payload(self.genesis, epoch, position, self.identity.public(), commitment.root, &commitment.bitmap);
-        let signer = libp2p::identity::ed25519::PublicKey::try_from_bytes(&provider.1 .0).map_err(|_| Refusal::Internal)?;
+        let signer =
+            libp2p::identity::ed25519::PublicKey::try_from_bytes(&provider.1 .0).map_err(|_| Refusal::Internal)?;
         if !signer.verify(&payload, &signature) {
             return Err(Refusal::FalseProof);
         }
@@ -291,28 +300,22 @@ impl Challenger {
     /// Signs a kept report, and hands it on to the chain.
     fn send(&self, kept: &Kept) {
         let report = Report { bytes: kept.bytes, elapsed_us: kept.elapsed_us, round_trip_us: kept.round_trip_us };
-        let payload = report_payload(
-            self.genesis.into(),
-            kept.epoch,
-            kept.position,
-            &kept.provider,
-            &self.account,
-            &report,
-        );
+        let payload =
+            report_payload(self.genesis.into(), kept.epoch, kept.position, &kept.provider, &self.account, &report);
         let signature = match self.identity.sign(&payload) {
             Ok(signature) => signature,
             Err(error) => return log::error!("the report cannot be signed: {error}"),
         };
-        let report = report::Report {
-            bytes: report.bytes,
-            elapsed_us: report.elapsed_us,
-            round_trip_us: report.round_trip_us,
-        };
+        let report =
+            report::Report { bytes: report.bytes, elapsed_us: report.elapsed_us, round_trip_us: report.round_trip_us };
         let account = subxt::utils::AccountId32(*self.account.as_ref());
         let _ = self.outbox.send(Outgoing {
             call: runtime::tx().bandwidth().report(kept.epoch, kept.position, account, report, signature),
             deadline_ms: kept.deadline_ms,
-            name: format!("the report for challenge {}/{}: {} bytes in {} µs", kept.epoch, kept.position, kept.bytes, kept.elapsed_us),
+            name: format!(
+                "the report for challenge {}/{}: {} bytes in {} µs",
+                kept.epoch, kept.position, kept.bytes, kept.elapsed_us
+            ),
         });
     }
 

@@ -92,7 +92,9 @@ impl Control {
         if let Some(address) = listen {
             // The library binds later; this says at once, and clearly, that it cannot.
             std::net::UdpSocket::bind(address).map_err(|error| {
-                Fatal(format!("cannot listen on {address} ({error}); end the process that uses it, or choose another --listen"))
+                Fatal(format!(
+                    "cannot listen on {address} ({error}); end the process that uses it, or choose another --listen"
+                ))
             })?;
             swarm
                 .listen_on(multiaddr(address))

@@ -108,7 +108,9 @@ struct Status {
 fn external(listen: SocketAddr, external: Option<SocketAddr>) -> Result<SocketAddr, Fatal> {
     let address = external.unwrap_or(listen);
     if address.ip().is_unspecified() || address.port() == 0 {
-        return Err(Fatal(format!("{address} is no address that others can reach; give yours with --external IP:PORT")));
+        return Err(Fatal(format!(
+            "{address} is no address that others can reach; give yours with --external IP:PORT"
+        )));
     }
     Ok(address)
 }
@@ -141,16 +143,18 @@ async fn run(command: Command) -> Result<(), Fatal> {
             until_stopped(challenge::run(settings)).await
         },
         Command::Status(args) => {
-            let node = Node::connect_any(&args.nodes.nodes)
-                .await
-                .map_err(|error| Fatal(format!("no node can be reached ({error}); start one, or give its address with --node")))?;
+            let node = Node::connect_any(&args.nodes.nodes).await.map_err(|error| {
+                Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"))
+            })?;
             let shown = status::ask(&node, args.address.clone()).await.map_err(|error| Fatal(error.to_string()))?;
             if args.json {
                 println!("{}", serde_json::to_string_pretty(&shown).map_err(|error| Fatal(error.to_string()))?);
                 return Ok(());
             }
             match (&args.address, shown.is_empty()) {
-                (Some(address), true) => return Err(Fatal(format!("{address} is neither a provider nor a challenger"))),
+                (Some(address), true) => {
+                    return Err(Fatal(format!("{address} is neither a provider nor a challenger")))
+                },
                 (None, true) => println!("there are no providers"),
                 _ => shown.iter().for_each(|it| println!("{}", it.lines())),
             }

@@ -65,9 +65,9 @@ pub async fn run(settings: Settings) -> Fatal {
         Ok(receiver) => Arc::new(receiver),
         Err(error) => {
             return Fatal(format!(
-                "cannot take measurement packets on {} ({error}); end the process that uses it, or choose another --listen",
-                settings.listen
-            ))
+            "cannot take measurement packets on {} ({error}); end the process that uses it, or choose another --listen",
+            settings.listen
+        ))
         },
     };
     let control = match Control::start(&settings.identity, None) {
@@ -76,7 +76,9 @@ pub async fn run(settings: Settings) -> Fatal {
     };
     let genesis = match Node::connect_any(&settings.nodes).await {
         Ok(node) => node.genesis(),
-        Err(error) => return Fatal(format!("no node can be reached ({error}); start one, or give its address with --node")),
+        Err(error) => {
+            return Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"))
+        },
     };
     let (duties_sender, duties_receiver) = watch::channel(Vec::new());
     // A provider has no reports of its own; the channel stays open and empty.
@@ -227,7 +229,9 @@ impl Prover {
         };
         let most = duty.budget_bytes / packet::IPV4_BYTES;
         if u64::from(packets) > most {
-            log::warn!("challenge {epoch}/{position}: challenger {account} wants to send more than the challenge allows");
+            log::warn!(
+                "challenge {epoch}/{position}: challenger {account} wants to send more than the challenge allows"
+            );
             return None;
         }
         if let Err(error) = self.receiver.expect(tag, packets) {
@@ -239,11 +243,12 @@ impl Prover {
         let commitment = tokio::task::spawn_blocking(move || receiver.finish(&tag)).await.ok()??;
         let payload = proof_payload(self.genesis, epoch, position, peer_key, commitment.root, &commitment.bitmap);
         let signature = self.identity.sign(&payload).ok()?;
-        let proof =
-            Request::Proof { epoch, position, root: commitment.root, bitmap: commitment.bitmap, signature };
+        let proof = Request::Proof { epoch, position, root: commitment.root, bitmap: commitment.bitmap, signature };
         match self.control.ask(peer, &addresses, proof).await {
             Ok(Response::Counted { bytes, elapsed_us }) => {
-                log::debug!("challenge {epoch}/{position}: challenger {account} counted {bytes} bytes in {elapsed_us} µs");
+                log::debug!(
+                    "challenge {epoch}/{position}: challenger {account} counted {bytes} bytes in {elapsed_us} µs"
+                );
                 Some(bytes)
             },
             other => {

@@ -69,7 +69,8 @@ impl Shown {
 
     /// Some lines for people.
     pub fn lines(&self) -> String {
-        let mut lines = vec![format!("{} {}", self.role, self.account), format!("  bond         {} WEIR", self.bond_weir)];
+        let mut lines =
+            vec![format!("{} {}", self.role, self.account), format!("  bond         {} WEIR", self.bond_weir)];
         let mut rate_line = |name: &str, value: Option<u64>| {
             if let Some(value) = value {
                 lines.push(format!("  {name:<12} {}", rate::show(value)));
@@ -80,7 +81,10 @@ impl Shown {
         rate_line("last raw", self.last_raw_bits_per_second);
         if let Some(results) = &self.last_results_bits_per_second {
             let shown: Vec<_> = results.iter().map(|result| rate::show(*result)).collect();
-            lines.push(format!("  results      {}", if shown.is_empty() { "none yet".into() } else { shown.join(", ") }));
+            lines.push(format!(
+                "  results      {}",
+                if shown.is_empty() { "none yet".into() } else { shown.join(", ") }
+            ));
         }
         if let Some(author) = &self.mining_author {
             lines.push(format!("  boosts       {author}"));

@@ -117,19 +117,37 @@ impl request_response::Codec for Codec {
     type Request = Request;
     type Response = Response;
 
-    async fn read_request<S: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, stream: &mut S) -> io::Result<Request> {
+    async fn read_request<S: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut S,
+    ) -> io::Result<Request> {
         read(stream).await
     }
 
-    async fn read_response<S: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, stream: &mut S) -> io::Result<Response> {
+    async fn read_response<S: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut S,
+    ) -> io::Result<Response> {
         read(stream).await
     }
 
-    async fn write_request<S: AsyncWrite + Unpin + Send>(&mut self, _: &StreamProtocol, stream: &mut S, message: Request) -> io::Result<()> {
+    async fn write_request<S: AsyncWrite + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut S,
+        message: Request,
+    ) -> io::Result<()> {
         write(stream, &message).await
     }
 
-    async fn write_response<S: AsyncWrite + Unpin + Send>(&mut self, _: &StreamProtocol, stream: &mut S, message: Response) -> io::Result<()> {
+    async fn write_response<S: AsyncWrite + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut S,
+        message: Response,
+    ) -> io::Result<()> {
         write(stream, &message).await
     }
 }

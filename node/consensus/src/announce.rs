@@ -45,9 +45,9 @@ where
         let parent = *header.parent_hash();
         let claims = sealed.pre_digest;
         if !matches!(self.client.status(parent), Ok(sp_blockchain::BlockStatus::InChain)) {
-            return self.best().map_or(Ok(()), |best| {
-                check::plausible(&claims, check::height(header), self.rules.schedule(), best)
-            });
+            return self
+                .best()
+                .map_or(Ok(()), |best| check::plausible(&claims, check::height(header), self.rules.schedule(), best));
         }
         let api = self.client.runtime_api();
         match (api.next_block(parent), api.spendable_credit(parent, claims.author.clone())) {

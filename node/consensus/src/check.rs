@@ -135,12 +135,7 @@ pub fn contextual(claims: &PreDigest, next: NextBlock, spendable: Perbill) -> Re
 /// # Errors
 ///
 /// [`Rejection::ImplausibleBase`].
-pub fn plausible(
-    claims: &PreDigest,
-    number: BlockNumber,
-    schedule: Schedule,
-    best: Anchor,
-) -> Result<(), Rejection> {
+pub fn plausible(claims: &PreDigest, number: BlockNumber, schedule: Schedule, best: Anchor) -> Result<(), Rejection> {
     let (expected, _) = retarget(schedule, best, number.saturating_sub(1), claims.timestamp);
     let least = (expected.0 / PLAUSIBLE_FACTOR).max(schedule.floor.0);
     if claims.base < least {

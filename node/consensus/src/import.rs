@@ -177,9 +177,8 @@ where
             return Ok(ImportResult::KnownBad);
         }
         let best = self.client.info().best_hash;
-        let total = weight::of(&*self.client, parent)
-            .and_then(|parent| weight::child(parent, claims.base))
-            .map_err(lookup)?;
+        let total =
+            weight::of(&*self.client, parent).and_then(|parent| weight::child(parent, claims.base)).map_err(lookup)?;
         let is_best = total > weight::of(&*self.client, best).map_err(lookup)?;
         block.auxiliary.push(weight::entry(&hash, total));
         block.fork_choice = Some(ForkChoiceStrategy::Custom(is_best));
@@ -204,4 +203,3 @@ pub(crate) fn approximate(value: U256) -> f64 {
 fn lookup(error: sp_blockchain::Error) -> Error {
     Error::ChainLookup(error.to_string())
 }
-

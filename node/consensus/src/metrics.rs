@@ -1,6 +1,4 @@
-use substrate_prometheus_endpoint::{
-    register, CounterVec, Gauge, Opts, PrometheusError, Registry, F64, U64,
-};
+use substrate_prometheus_endpoint::{register, CounterVec, Gauge, Opts, PrometheusError, Registry, F64, U64};
 
 /// What the engine tells Prometheus.
 #[derive(Clone)]
@@ -49,11 +47,11 @@ impl Metrics {
                 Gauge::new("weir_reorganisation_depth_blocks", "Blocks that the last reorganisation took back")?,
                 registry,
             )?,
-            hash_rate: register(
-                Gauge::new("weir_hash_rate", "Hashes per second of this node's miner")?,
+            hash_rate: register(Gauge::new("weir_hash_rate", "Hashes per second of this node's miner")?, registry)?,
+            authored: register(
+                Gauge::new("weir_authored_blocks", "Blocks that this node made since its start")?,
                 registry,
             )?,
-            authored: register(Gauge::new("weir_authored_blocks", "Blocks that this node made since its start")?, registry)?,
         })
     }
 }

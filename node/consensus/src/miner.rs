@@ -12,7 +12,7 @@ use sc_consensus::{BlockImport, BlockImportParams, BoxBlockImport, ImportResult,
 use sc_transaction_pool_api::TransactionPool;
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
-use sp_consensus::{BlockOrigin, Environment, ProposeArgs, Proposal, Proposer, SyncOracle};
+use sp_consensus::{BlockOrigin, Environment, Proposal, ProposeArgs, Proposer, SyncOracle};
 use sp_core::{crypto::KeyTypeId, sr25519, U256};
 use sp_inherents::InherentDataProvider;
 use sp_keystore::KeystorePtr;
@@ -218,7 +218,8 @@ where
     pub async fn run(mut self) {
         let (sender, mut found) = mpsc::unbounded_channel();
         let _stop = StopOnDrop(self.board.clone());
-        let random: u64 = u64::from_le_bytes(sp_core::H256::random().to_fixed_bytes()[..8].try_into().unwrap_or_default());
+        let random: u64 =
+            u64::from_le_bytes(sp_core::H256::random().to_fixed_bytes()[..8].try_into().unwrap_or_default());
         for thread in 0..self.settings.threads {
             let (board, sender) = (self.board.clone(), sender.clone());
             let intensity = self.settings.intensity_percent;
@@ -296,8 +297,11 @@ where
         let mut status = self.board.status.lock();
         // Smoothed over about ten seconds.
         let weight = (passed.as_secs_f64() / 10.0).min(1.0);
-        status.hashes_per_second =
-            if status.hashes_per_second == 0.0 { rate } else { status.hashes_per_second * (1.0 - weight) + rate * weight };
+        status.hashes_per_second = if status.hashes_per_second == 0.0 {
+            rate
+        } else {
+            status.hashes_per_second * (1.0 - weight) + rate * weight
+        };
         if let Some(metrics) = &self.metrics {
             metrics.hash_rate.set(status.hashes_per_second);
             metrics.authored.set(status.authored);

@@ -81,7 +81,10 @@ mod tests {
     fn the_format_never_changes() {
         let mut packet = [0; PACKET_BYTES];
         write(&mut packet, &[2; 16], 3, &[4; 32]);
-        assert_eq!(&packet[..HEADER_BYTES], b"WRP1\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x03\x00\x00\x00");
+        assert_eq!(
+            &packet[..HEADER_BYTES],
+            b"WRP1\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x03\x00\x00\x00"
+        );
         let mut stream = [0; PACKET_BYTES - HEADER_BYTES];
         blake3::Hasher::new_keyed(&[4; 32]).update(&[3, 0, 0, 0]).finalize_xof().fill(&mut stream);
         assert_eq!(&packet[HEADER_BYTES..], &stream);

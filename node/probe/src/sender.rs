@@ -40,8 +40,8 @@ pub fn send(train: &Train) -> io::Result<u32> {
     socket.connect(train.to)?;
     let bits_per_packet = packet::wire_bytes(train.to.ip()) * 8;
     let due = |sequence: u32| {
-        let nanoseconds =
-            u128::from(sequence) * u128::from(bits_per_packet) * 1_000_000_000 / u128::from(train.bits_per_second.max(1));
+        let nanoseconds = u128::from(sequence) * u128::from(bits_per_packet) * 1_000_000_000
+            / u128::from(train.bits_per_second.max(1));
         train.start + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     };
 

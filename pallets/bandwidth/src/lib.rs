@@ -573,7 +573,9 @@ impl<T: Config> Pallet<T> {
     /// Makes the seed of the epoch after the one that began with block `first`, and puts its providers into their order.
     fn set_seed(epoch: EpochIndex, first: BlockNumber) {
         let Some(mut plan) = Plans::<T>::get(epoch) else { return };
-        let hash = |offset| frame_system::Pallet::<T>::block_hash(first.saturating_add(offset).saturated_into::<BlockNumberFor<T>>());
+        let hash = |offset| {
+            frame_system::Pallet::<T>::block_hash(first.saturating_add(offset).saturated_into::<BlockNumberFor<T>>())
+        };
         let seed = (b"weir:seed:v1", hash(1), hash(2)).using_encoded(sp_io::hashing::blake2_256);
         let providers = PlannedProviders::<T>::get(epoch);
         let ordered: Vec<AccountId> = draw::order(seed, plan.providers)
@@ -699,9 +701,8 @@ impl<T: Config> Pallet<T> {
         ensure!(now >= start && now <= deadline, Error::<T>::NotTheTime);
 
         let challengers = PlannedChallengers::<T>::get(epoch);
-        let committee =
-            Self::committee(&plan, position, &provider, &challengers, parameters.measurement.committee)
-                .ok_or(Error::<T>::NoSuchChallenge)?;
+        let committee = Self::committee(&plan, position, &provider, &challengers, parameters.measurement.committee)
+            .ok_or(Error::<T>::NoSuchChallenge)?;
         ensure!(committee.contains(&challenger), Error::<T>::NotInCommittee);
 
         let peer = Challengers::<T>::get(&challenger).ok_or(Error::<T>::NotRegistered)?.peer;
@@ -855,7 +856,10 @@ impl<T: Config> Pallet<T> {
             ensure!(held == provider.bond, "the bond of a provider is not what is held");
             ensure!(Peers::<T>::get(provider.peer) == Some(account), "the identity of a provider is another's");
             let guaranteed = guaranteed_bits_per_second(&provider.results, measurement.rank, measurement.window);
-            ensure!(guaranteed == provider.guaranteed_bits_per_second, "guaranteed bandwidth is not that of the results");
+            ensure!(
+                guaranteed == provider.guaranteed_bits_per_second,
+                "guaranteed bandwidth is not that of the results"
+            );
             ensure!(guaranteed <= provider.declared_bits_per_second, "more is guaranteed than was declared");
         }
         for (account, challenger) in Challengers::<T>::iter() {

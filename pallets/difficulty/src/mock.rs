@@ -1,0 +1,118 @@
+//! A runtime with only what this pallet needs.
+
+use crate as pallet_difficulty;
+use frame_support::derive_impl;
+use sp_runtime::{traits::IdentityLookup, BuildStorage};
+use weir_primitives::{
+    consensus::{Difficulty as Work, PreDigest},
+    parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
+    AccountId, BlockNumber, PLANCK_PER_WEIR,
+};
+
+type Block = frame_system::mocking::MockBlockU32<Test>;
+
+#[frame_support::runtime]
+mod runtime {
+    #[runtime::runtime]
+    #[runtime::derive(RuntimeCall, RuntimeEvent, RuntimeError, RuntimeOrigin, RuntimeTask)]
+    pub struct Test;
+
+    #[runtime::pallet_index(0)]
+    pub type System = frame_system;
+    #[runtime::pallet_index(1)]
+    pub type Tested = pallet_difficulty;
+}
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+    type Block = Block;
+    type AccountId = AccountId;
+    type Lookup = IdentityLookup<AccountId>;
+}
+
+impl pallet_difficulty::Config for Test {
+    type OnAuthored = ();
+    type WeightInfo = ();
+}
+
+pub const EPOCH: BlockNumber = 10;
+
+pub fn parameters() -> Parameters {
+    Parameters {
+        version: RULES_VERSION,
+        consensus: Consensus {
+            block_time: 6_000,
+            half_life: 600_000,
+            initial_difficulty: Work::from(1_000_000),
+            floor_difficulty: Work::from(1_000),
+            finality_depth: 8,
+            boost: 8,
+            credit_cap_blocks: 8,
+            least_total_bits_per_second: 1_000,
+        },
+        measurement: Measurement {
+            epoch_blocks: EPOCH,
+            instants: 2,
+            committee: 4,
+            byzantine: 1,
+            rank: 2,
+            window: 3,
+            clock_tolerance_us: 20_000,
+            least_time_us: 400_000,
+            train_us: 500_000,
+            report_deadline: 10_000,
+            growth_step_bits_per_second: 250_000_000,
+            bond_per_mbit: PLANCK_PER_WEIR,
+            challenger_bond: 100 * PLANCK_PER_WEIR,
+            unbonding_blocks: 20,
+        },
+        token: Token { emission_divisor: 1_000, vesting_blocks: 96 },
+    }
+}
+
+pub fn new_test_ext() -> sp_io::TestExternalities {
+    let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
+    pallet_difficulty::GenesisConfig::<Test> { parameters: Some(parameters()), ..Default::default() }
+        .assimilate_storage(&mut storage)
+        .unwrap();
+    storage.into()
+}
+
+pub fn account(id: u8) -> AccountId {
+    AccountId::new([id; 32])
+}
+
+/// The claims of an honest block on the current state, on schedule and without credit.
+pub fn honest(author: u8) -> PreDigest {
+    let number = System::block_number() + 1;
+    PreDigest {
+        author: account(author),
+        base: pallet_difficulty::NextBase::<Test>::get().unwrap_or(Work::MIN).0,
+        credit: Default::default(),
+        timestamp: u64::from(number) * 6_000,
+    }
+}
+
+/// Begins a block.
+pub fn begin(claims: &PreDigest) {
+    use frame_support::traits::Hooks;
+    let number = System::block_number() + 1;
+    let digest = sp_runtime::generic::Digest { logs: vec![claims.to_item()] };
+    System::reset_events();
+    System::initialize(&number, &Default::default(), &digest);
+    pallet_difficulty::Pallet::<Test>::on_initialize(number);
+}
+
+/// Ends a block.
+pub fn end(claims: &PreDigest) {
+    use frame_support::traits::{Hooks, OnTimestampSet};
+    pallet_difficulty::Pallet::<Test>::on_timestamp_set(claims.timestamp);
+    pallet_difficulty::Pallet::<Test>::on_finalize(System::block_number());
+    pallet_difficulty::Pallet::<Test>::do_try_state().unwrap();
+}
+
+/// Executes a block.
+pub fn execute(claims: &PreDigest) {
+    begin(claims);
+    end(claims);
+}

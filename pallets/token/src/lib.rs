@@ -318,10 +318,8 @@ impl<T: Config> Pallet<T> {
     /// Sets what an epoch may issue, and adds it to the schedule.
     fn set_budget(epoch: EpochIndex, parameters: &Parameters) {
         let mut sums = Sums::<T>::get();
-        let emission = CAP
-            .saturating_sub(sums.issued)
-            .checked_div(Balance::from(parameters.token.emission_divisor))
-            .unwrap_or(0);
+        let emission =
+            CAP.saturating_sub(sums.issued).checked_div(Balance::from(parameters.token.emission_divisor)).unwrap_or(0);
         let blocks = Balance::from(parameters.measurement.epoch_blocks);
         let budget = Budget {
             per_block: AUTHORS_SHARE.mul_floor(emission).checked_div(blocks).unwrap_or(0),

@@ -1,0 +1,253 @@
+use crate::{
+    mock::{
+        account, new_test_ext, set_author, set_emission_divisor, with_genesis, Balances, RuntimeEvent, RuntimeOrigin,
+        System, Test, Token, EPOCH, EXISTENTIAL_DEPOSIT,
+    },
+    Error, Event, HoldReason, Reason, Sums, Vestings, CAP,
+};
+use frame_support::{
+    assert_noop, assert_ok,
+    traits::{
+        fungible::{Balanced, Inspect, InspectHold},
+        tokens::{Fortitude, Precision, Preservation},
+        OnUnbalanced,
+    },
+};
+use proptest::prelude::*;
+use weir_primitives::{
+    interfaces::{MeasuredProvider, OnAuthored, OnEpoch},
+    Balance, PLANCK_PER_WEIR,
+};
+
+fn vesting(id: u8) -> Balance {
+    Balances::balance_on_hold(&HoldReason::Vesting.into(), &account(id))
+}
+
+fn provider(id: u8, bits_per_second: u64) -> MeasuredProvider {
+    MeasuredProvider { account: account(id), mining_author: None, guaranteed_bits_per_second: bits_per_second }
+}
+
+/// Charges a fee and a tip, as the transaction payment does.
+fn charge(payer: u8, fee: Balance, tip: Balance) {
+    let withdraw = |amount| {
+        Balances::withdraw(&account(payer), amount, Precision::Exact, Preservation::Preserve, Fortitude::Polite)
+            .unwrap()
+    };
+    Token::on_unbalanceds([withdraw(fee), withdraw(tip)].into_iter());
+}
+
+fn budget() -> Balance {
+    (CAP - Sums::<Test>::get().issued) / 1_000
+}
+
+#[test]
+fn genesis_counts_as_issued_and_has_a_first_budget() {
+    new_test_ext().execute_with(|| {
+        let sums = Sums::<Test>::get();
+        assert_eq!(sums.issued, 10_000_000 * PLANCK_PER_WEIR);
+        assert_eq!(sums.scheduled, sums.issued + budget());
+        Token::do_try_state().unwrap();
+    });
+}
+
+#[test]
+fn an_author_gets_a_fifth_at_once_and_the_rest_over_the_vesting_time() {
+    new_test_ext().execute_with(|| {
+        let gross = budget() * 40 / 100 / Balance::from(EPOCH);
+        let before = Balances::free_balance(account(1));
+        Token::on_authored(&account(1));
+        assert_eq!(Balances::free_balance(account(1)) - before, gross / 5);
+        assert_eq!(vesting(1), gross - gross / 5);
+        System::assert_last_event(RuntimeEvent::Token(Event::Rewarded {
+            account: account(1),
+            reason: Reason::Block,
+            gross,
+            liquid: gross / 5,
+            vesting: gross - gross / 5,
+        }));
+        Token::do_try_state().unwrap();
+
+        assert_noop!(Token::claim(RuntimeOrigin::signed(account(9)), account(1)), Error::<Test>::NothingToClaim);
+        System::set_block_number(3 + 48);
+        assert_ok!(Token::claim(RuntimeOrigin::signed(account(9)), account(1)));
+        assert_eq!(vesting(1), (gross - gross / 5) - (gross - gross / 5) / 2);
+        System::set_block_number(3 + 96);
+        assert_ok!(Token::claim(RuntimeOrigin::signed(account(9)), account(1)));
+        assert_eq!(Balances::free_balance(account(1)) - before, gross);
+        assert_eq!(vesting(1), 0);
+        assert!(!Vestings::<Test>::contains_key(account(1)), "nothing is left in storage");
+        Token::do_try_state().unwrap();
+    });
+}
+
+#[test]
+fn providers_share_the_capacity_of_the_epoch_that_ended() {
+    new_test_ext().execute_with(|| {
+        let capacity = budget() * 35 / 100;
+        Token::on_epoch(1, &[provider(1, 500), provider(2, 1_500)]);
+        let earned = |id| Balances::total_balance(&account(id)) - 1_000_000 * PLANCK_PER_WEIR;
+        assert_eq!(earned(1), capacity / 4);
+        assert_eq!(earned(2), capacity * 3 / 4);
+        Token::do_try_state().unwrap();
+    });
+}
+
+#[test]
+fn little_bandwidth_alone_does_not_get_it_all() {
+    new_test_ext().execute_with(|| {
+        let capacity = budget() * 35 / 100;
+        Token::on_epoch(1, &[provider(1, 10)]);
+        // Ten of the least total of a thousand.
+        assert_eq!(Balances::total_balance(&account(1)) - 1_000_000 * PLANCK_PER_WEIR, capacity / 100);
+    });
+}
+
+#[test]
+fn what_nobody_gets_stays_unissued_and_the_emission_decays() {
+    new_test_ext().execute_with(|| {
+        let issued = Sums::<Test>::get().issued;
+        let first = budget();
+        Token::on_epoch(1, &[]);
+        assert_eq!(Sums::<Test>::get().issued, issued);
+        assert_eq!(budget(), first);
+        Token::on_epoch(2, &[provider(1, 1_000)]);
+        assert!(budget() < first);
+    });
+}
+
+#[test]
+fn nothing_is_ever_issued_above_the_cap() {
+    with_genesis(CAP / 10 - 10_000).execute_with(|| {
+        // Everything that is left, in each epoch.
+        set_emission_divisor(1);
+        for epoch in 1..100 {
+            Token::on_epoch(epoch, &[provider(1, 1_000)]);
+            (0..EPOCH).for_each(|_| Token::on_authored(&account(2)));
+            assert!(Sums::<Test>::get().issued <= CAP);
+            Token::do_try_state().unwrap();
+        }
+        assert!(Sums::<Test>::get().issued > CAP - 100);
+    });
+}
+
+#[test]
+fn genesis_balances_above_the_cap_are_refused() {
+    assert!(std::panic::catch_unwind(|| with_genesis(CAP / 10 + 1)).is_err());
+}
+
+#[test]
+fn a_reward_that_an_account_cannot_hold_is_not_issued() {
+    with_genesis(CAP / 10 - 5_000).execute_with(|| {
+        set_emission_divisor(10);
+        Token::on_epoch(1, &[]);
+        let before = Sums::<Test>::get();
+        // A tenth of 50 000, 40 % of that, over ten blocks: 200 planck, less than the existential deposit.
+        Token::on_authored(&account(77));
+        assert_eq!(Sums::<Test>::get(), before);
+        assert_eq!(Balances::total_balance(&account(77)), 0);
+        System::assert_last_event(RuntimeEvent::Token(Event::RewardLost {
+            account: account(77),
+            reason: Reason::Block,
+            gross: 200,
+        }));
+    });
+}
+
+#[test]
+fn a_fee_is_burned_by_half_and_the_rest_goes_to_author_and_treasury() {
+    new_test_ext().execute_with(|| {
+        set_author(Some(account(3)));
+        let issuance = Balances::total_issuance();
+        let author = Balances::free_balance(account(3));
+        charge(1, 100_001, 7_000);
+        assert_eq!(issuance - Balances::total_issuance(), 50_001);
+        assert_eq!(Balances::free_balance(account(3)) - author, 30_000 + 7_000);
+        assert_eq!(Balances::free_balance(Token::treasury()), 20_000);
+        System::assert_last_event(RuntimeEvent::Token(Event::FeeSplit {
+            gross: 100_001,
+            burned: 50_001,
+            author: 30_000,
+            treasury: 20_000,
+            tip: 7_000,
+        }));
+        assert_eq!(Token::supply().burned, 50_001);
+        Token::do_try_state().unwrap();
+    });
+}
+
+#[test]
+fn fee_shares_that_nobody_can_take_are_burned() {
+    new_test_ext().execute_with(|| {
+        // No author, and too little for a treasury that does not exist yet.
+        let issuance = Balances::total_issuance();
+        charge(1, EXISTENTIAL_DEPOSIT, 10);
+        assert_eq!(issuance - Balances::total_issuance(), EXISTENTIAL_DEPOSIT + 10);
+        System::assert_last_event(RuntimeEvent::Token(Event::FeeSplit {
+            gross: EXISTENTIAL_DEPOSIT,
+            burned: EXISTENTIAL_DEPOSIT,
+            author: 0,
+            treasury: 0,
+            tip: 0,
+        }));
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Author(u8),
+    Epoch(Vec<(u8, u64)>),
+    Fee(u8, u32, u32),
+    Claim(u8),
+    Wait(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0u8..20).prop_map(Step::Author),
+        proptest::collection::vec((0u8..20, any::<u64>()), 0..4).prop_map(Step::Epoch),
+        (0u8..10, any::<u32>(), any::<u32>()).prop_map(|(payer, fee, tip)| Step::Fee(payer, fee, tip)),
+        (0u8..20).prop_map(Step::Claim),
+        any::<u8>().prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn nothing_is_created_or_lost_whatever_happens(steps in proptest::collection::vec(step(), 1..60)) {
+        new_test_ext().execute_with(|| {
+            for (epoch, step) in (1u32..).zip(steps) {
+                let (issued, existing) = (Sums::<Test>::get().issued, Balances::total_issuance());
+                let mut burned = 0;
+                match step {
+                    Step::Author(id) => {
+                        set_author(Some(account(id)));
+                        Token::on_authored(&account(id));
+                    },
+                    Step::Epoch(providers) => {
+                        let providers: Vec<_> = providers.into_iter().map(|(id, bits)| provider(id, bits)).collect();
+                        Token::on_epoch(epoch, &providers);
+                    },
+                    Step::Fee(payer, fee, tip) => {
+                        charge(payer, fee.into(), tip.into());
+                        burned = existing - Balances::total_issuance();
+                        prop_assert!(burned >= Balance::from(fee) / 2);
+                    },
+                    Step::Claim(id) => {
+                        let total = Balances::total_balance(&account(id));
+                        let _ = Token::claim(RuntimeOrigin::signed(account(0)), account(id));
+                        prop_assert_eq!(Balances::total_balance(&account(id)), total);
+                    },
+                    Step::Wait(blocks) => System::set_block_number(System::block_number() + u32::from(blocks)),
+                }
+                let issued_now = Sums::<Test>::get().issued - issued;
+                prop_assert_eq!(Balances::total_issuance(), existing + issued_now - burned);
+                let all: Balance = frame_system::Account::<Test>::iter_values().map(|it| it.data.free + it.data.reserved).sum();
+                prop_assert_eq!(all, Balances::total_issuance());
+                Token::do_try_state().unwrap();
+            }
+            Ok(())
+        })?;
+    }
+}

@@ -62,9 +62,9 @@ impl Ring {
 
     /// What has vested and was not released yet.
     pub fn vested(&self, number: BlockNumber, token: &Token) -> Balance {
-        self.buckets.iter().fold(0, |sum, bucket| {
-            sum.saturating_add(bucket.vested(number, token).saturating_sub(bucket.released))
-        })
+        self.buckets
+            .iter()
+            .fold(0, |sum, bucket| sum.saturating_add(bucket.vested(number, token).saturating_sub(bucket.released)))
     }
 
     /// Takes out what has vested, and says how much it is.

@@ -47,9 +47,8 @@ impl Difficulty {
     pub fn required(self, credit: Perbill, boost: u32) -> Self {
         let base = self.0.min(Self::MAX.0);
         let boost = boost.max(1);
-        let numerator = base
-            .saturating_mul(U256::from(credit.deconstruct()))
-            .saturating_mul(U256::from(boost.saturating_sub(1)));
+        let numerator =
+            base.saturating_mul(U256::from(credit.deconstruct())).saturating_mul(U256::from(boost.saturating_sub(1)));
         let denominator = U256::from(1_000_000_000u64).saturating_mul(U256::from(boost));
         let reduction = numerator.checked_div(denominator).unwrap_or_default();
         Self(base.saturating_sub(reduction)).max(Self::MIN)

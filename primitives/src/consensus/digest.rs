@@ -167,12 +167,7 @@ mod tests {
     type TestHeader = generic::Header<u32, BlakeTwo256>;
 
     fn pre_digest() -> PreDigest {
-        PreDigest {
-            author: AccountId::new([1; 32]),
-            base: U256::from(2),
-            credit: Perbill::from_parts(3),
-            timestamp: 4,
-        }
+        PreDigest { author: AccountId::new([1; 32]), base: U256::from(2), credit: Perbill::from_parts(3), timestamp: 4 }
     }
 
     fn seal() -> Seal {

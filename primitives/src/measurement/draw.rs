@@ -86,8 +86,9 @@ mod tests {
         assert_eq!(committee([7; 32], 3, 10, 4).unwrap(), VECTOR_COMMITTEE);
     }
 
-    const VECTOR_ORDER: [u32; 8] = [0; 8];
-    const VECTOR_COMMITTEE: [u32; 4] = [0; 4];
+    // Made by another implementation of the same rule, with the BLAKE2 of Python's hashlib.
+    const VECTOR_ORDER: [u32; 8] = [0, 5, 6, 2, 1, 7, 3, 4];
+    const VECTOR_COMMITTEE: [u32; 4] = [0, 3, 4, 6];
 
     #[test]
     fn too_few_challengers_make_no_committee() {

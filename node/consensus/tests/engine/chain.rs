@@ -1,0 +1,272 @@
+//! A chain in memory, with the real runtime, verifier and import, and blocks made to order.
+
+use codec::Encode;
+use sc_block_builder::BlockBuilderBuilder;
+use sc_client_db::BlocksPruning;
+use sc_consensus::{import_single_block, BlockImportError, BlockImportStatus, BoxBlockImport, IncomingBlock};
+use sp_api::ProvideRuntimeApi;
+use sp_blockchain::HeaderBackend;
+use sp_consensus::BlockOrigin;
+use sp_core::{sr25519, storage::well_known_keys, Pair, U256};
+use sp_keyring::Sr25519Keyring;
+use sp_runtime::{
+    generic::Digest,
+    traits::{Block as BlockT, Header as HeaderT},
+    DigestItem,
+};
+use std::sync::{Arc, OnceLock};
+use weir_consensus::{
+    import::{Import, Oracle},
+    verifier::Verifier,
+    weight,
+};
+use weir_primitives::{
+    consensus::{author_payload, seal_payload, Difficulty, PreDigest, Seal, Work},
+    parameters::Consensus,
+    runtime_api::ConsensusApi,
+    Hash,
+};
+use weir_runtime::{
+    opaque::{Block, Header},
+    RuntimeApi, WASM_BINARY,
+};
+
+pub type Executor = sc_executor::WasmExecutor<sp_io::SubstrateHostFunctions>;
+pub type Backend = sc_client_db::Backend<Block>;
+pub type Client = sc_service::TFullClient<Block, RuntimeApi, Executor>;
+
+/// The depth at which the chains of these tests finalize.
+pub const FINALITY_DEPTH: u32 = 4;
+/// The base difficulty of their first blocks: quick to mine, and enough that a wrong nonce is seen to be wrong.
+pub const FIRST_DIFFICULTY: u64 = 64;
+
+fn executor() -> Executor {
+    // Shared, since a clone shares the compiled runtime.
+    static EXECUTOR: OnceLock<Executor> = OnceLock::new();
+    EXECUTOR.get_or_init(|| Executor::builder().build()).clone()
+}
+
+fn genesis() -> sp_core::storage::Storage {
+    static GENESIS: OnceLock<sp_core::storage::Storage> = OnceLock::new();
+    GENESIS
+        .get_or_init(|| {
+            let wasm = WASM_BINARY.expect("tests need the WASM runtime");
+            let preset = weir_runtime::genesis::get_preset(&"development".into()).unwrap();
+            let mut patch: serde_json::Value = serde_json::from_slice(&preset).unwrap();
+            let consensus = &mut patch["difficulty"]["parameters"]["consensus"];
+            consensus["finalityDepth"] = FINALITY_DEPTH.into();
+            consensus["creditCapBlocks"] = FINALITY_DEPTH.into();
+            consensus["initialDifficulty"] = format!("{FIRST_DIFFICULTY:#x}").into();
+            consensus["floorDifficulty"] = "0x8".into();
+            let mut storage = sc_chain_spec::GenesisConfigBuilderRuntimeCaller::<'_, ()>::new(wasm)
+                .get_storage_for_patch(patch)
+                .unwrap();
+            storage.top.insert(well_known_keys::CODE.to_vec(), wasm.to_vec());
+            storage
+        })
+        .clone()
+}
+
+/// What import made of a block.
+pub type Imported = Result<BlockImportStatus<u32>, BlockImportError>;
+
+/// A block, sealed.
+#[derive(Clone)]
+pub struct Sealed {
+    pub header: Header,
+    pub body: Vec<<Block as BlockT>::Extrinsic>,
+}
+
+impl Sealed {
+    pub fn hash(&self) -> Hash {
+        self.header.hash()
+    }
+}
+
+pub struct Chain {
+    pub client: Arc<Client>,
+    pub rules: Consensus,
+    verifier: Verifier<Block, Client>,
+    import: BoxBlockImport<Block>,
+}
+
+/// A clock that no chain of these tests gets ahead of: an hour ago.
+pub fn an_hour_ago() -> u64 {
+    weir_consensus::check::now() - 3_600_000
+}
+
+impl Chain {
+    pub fn new() -> Self {
+        let backend = Arc::new(Backend::new_test_with_tx_storage(BlocksPruning::KeepAll, 4_096));
+        let genesis =
+            sc_chain_spec::GenesisBlockBuilder::new_with_storage(genesis(), true, backend.clone(), executor()).unwrap();
+        let client = sc_service::client::new_with_backend::<_, _, Block, _, RuntimeApi>(
+            backend,
+            executor(),
+            genesis,
+            Box::new(sp_core::testing::TaskExecutor::new()),
+            None,
+            None,
+            sc_service::ClientConfig::default(),
+        )
+        .unwrap();
+        let client = Arc::new(client);
+        let rules = client.runtime_api().parameters(client.info().genesis_hash).unwrap().consensus;
+        let import = Import::<Block, Client, Backend>::new(client.clone(), rules.clone(), Oracle::default(), None);
+        Self { verifier: Verifier::new(client.clone(), rules.clone(), None), import: Box::new(import), client, rules }
+    }
+
+    pub fn genesis(&self) -> Hash {
+        self.client.info().genesis_hash
+    }
+
+    pub fn best(&self) -> Hash {
+        self.client.info().best_hash
+    }
+
+    pub fn best_number(&self) -> u32 {
+        self.client.info().best_number
+    }
+
+    pub fn finalized(&self) -> u32 {
+        self.client.info().finalized_number
+    }
+
+    pub fn weight(&self, hash: Hash) -> U256 {
+        weight::of(&*self.client, hash).unwrap()
+    }
+
+    /// What an honest child of a block claims, a number of milliseconds after it.
+    pub fn claims(&self, parent: Hash, author: Sr25519Keyring, after: u64) -> PreDigest {
+        let next = self.client.runtime_api().next_block(parent).unwrap();
+        let is_first = parent == self.genesis();
+        let parent_time = next.earliest - self.rules.least_block_interval();
+        PreDigest {
+            author: author.to_account_id(),
+            base: next.base.0,
+            credit: Default::default(),
+            timestamp: if is_first { an_hour_ago() + after } else { parent_time + after },
+        }
+    }
+
+    /// Builds the block that a header with these claims is of. The runtime must accept the claims.
+    pub fn build(&self, parent: Hash, claims: &PreDigest) -> Sealed {
+        let mut builder = BlockBuilderBuilder::new(&*self.client)
+            .on_parent_block(parent)
+            .fetch_parent_block_number(&*self.client)
+            .unwrap()
+            .with_inherent_digests(Digest { logs: vec![claims.to_item()] })
+            .build()
+            .unwrap();
+        let mut data = sp_inherents::InherentData::new();
+        data.put_data(sp_timestamp::INHERENT_IDENTIFIER, &sp_timestamp::Timestamp::new(claims.timestamp)).unwrap();
+        for inherent in builder.create_inherents(data).unwrap() {
+            builder.push(inherent).unwrap();
+        }
+        let (header, body) = builder.build().unwrap().block.deconstruct();
+        Sealed { header, body }
+    }
+
+    /// Builds and seals an honest block.
+    pub fn block(&self, parent: Hash, author: Sr25519Keyring, after: u64) -> Sealed {
+        let claims = self.claims(parent, author, after);
+        let mut block = self.build(parent, &claims);
+        seal(&mut block.header, &claims, author, self.rules.boost);
+        block
+    }
+
+    /// Imports a block as the network does.
+    pub fn import(&self, block: &Sealed) -> Imported {
+        self.import_from(block, BlockOrigin::NetworkBroadcast)
+    }
+
+    pub fn import_from(&self, block: &Sealed, origin: BlockOrigin) -> Imported {
+        let incoming = IncomingBlock {
+            hash: block.hash(),
+            header: Some(block.header.clone()),
+            body: Some(block.body.clone()),
+            indexed_body: None,
+            justifications: None,
+            origin: None,
+            allow_missing_state: true,
+            skip_execution: false,
+            import_existing: false,
+            state: None,
+        };
+        let mut handle = &self.import;
+        futures::executor::block_on(import_single_block(&mut Handle(&mut handle), origin, incoming, &self.verifier))
+    }
+
+    /// Builds and imports a number of honest blocks on a block, and says which they are.
+    pub fn extend(&self, parent: Hash, author: Sr25519Keyring, blocks: usize, after: u64) -> Vec<Hash> {
+        let mut parent = parent;
+        (0..blocks)
+            .map(|_| {
+                let block = self.block(parent, author, after);
+                self.import(&block).unwrap();
+                parent = block.hash();
+                parent
+            })
+            .collect()
+    }
+}
+
+/// Lends a block import to a function that wants one of its own.
+struct Handle<'a>(&'a mut &'a BoxBlockImport<Block>);
+
+#[async_trait::async_trait]
+impl sc_consensus::BlockImport<Block> for Handle<'_> {
+    type Error = sp_consensus::Error;
+
+    async fn check_block(
+        &self,
+        block: sc_consensus::BlockCheckParams<Block>,
+    ) -> Result<sc_consensus::ImportResult, Self::Error> {
+        self.0.check_block(block).await
+    }
+
+    async fn import_block(
+        &self,
+        block: sc_consensus::BlockImportParams<Block>,
+    ) -> Result<sc_consensus::ImportResult, Self::Error> {
+        self.0.import_block(block).await
+    }
+}
+
+/// Whether a seal's work meets what the claims require.
+pub fn meets(pre_hash: Hash, seal: &Seal, claims: &PreDigest, boost: u32) -> bool {
+    let preimage = weir_pow::preimage(&seal_payload(pre_hash.as_ref(), &seal.signature));
+    claims.required(boost).is_met_by(Work::from_hash(weir_pow::work(&preimage, seal.nonce)))
+}
+
+pub fn sign(pre_hash: Hash, author: Sr25519Keyring) -> sr25519::Signature {
+    author.pair().sign(&author_payload(pre_hash.as_ref()))
+}
+
+/// Mines a seal for a header without one.
+pub fn mine(header: &Header, claims: &PreDigest, signature: sr25519::Signature, boost: u32) -> Seal {
+    let pre_hash = header.hash();
+    let preimage = weir_pow::preimage(&seal_payload(pre_hash.as_ref(), &signature));
+    let target = claims.required(boost).target().to_big_endian();
+    let nonce = weir_pow::search(&preimage, &target, 0..u64::MAX).unwrap();
+    Seal { signature, nonce }
+}
+
+/// Signs and mines a header.
+pub fn seal(header: &mut Header, claims: &PreDigest, author: Sr25519Keyring, boost: u32) {
+    let seal = mine(header, claims, sign(header.hash(), author), boost);
+    header.digest_mut().push(seal.to_item());
+}
+
+/// Replaces what a sealed header claims, and seals it anew.
+pub fn reclaim(block: &Sealed, claims: &PreDigest, author: Sr25519Keyring, boost: u32) -> Sealed {
+    let mut changed = block.clone();
+    changed.header.digest_mut().logs = vec![DigestItem::PreRuntime(*b"pow_", claims.encode())];
+    seal(&mut changed.header, claims, author, boost);
+    changed
+}
+
+/// The base difficulty of the child of a block.
+pub fn next_base(chain: &Chain, parent: Hash) -> Difficulty {
+    chain.client.runtime_api().next_block(parent).unwrap().base
+}

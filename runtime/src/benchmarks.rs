@@ -1,0 +1,14 @@
+//! Which pallets are measured.
+
+frame_benchmarking::define_benchmarks!(
+    [pallet_balances, Balances]
+    [pallet_bandwidth, Bandwidth]
+    [pallet_difficulty, Difficulty]
+    [pallet_multisig, Multisig]
+    [pallet_proxy, Proxy]
+    [pallet_sudo, Sudo]
+    [pallet_timestamp, Timestamp]
+    [pallet_token, Token]
+    [pallet_transaction_payment, TransactionPayment]
+    [pallet_utility, Utility]
+);
