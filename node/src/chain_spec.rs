@@ -4,6 +4,7 @@ use sc_chain_spec::{ChainSpecExtension, ChainType, Properties};
 use sc_service::{config::MultiaddrWithPeerId, GenericChainSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use weir_primitives::parameters::Parameters;
 use weir_runtime::{opaque::Block, WASM_BINARY};
 
 /// What a chain spec has beside its genesis.
@@ -63,18 +64,38 @@ pub fn load(id: &str) -> Result<ChainSpec, String> {
         "local" => include_str!("../../chain-specs/local.json"),
         "" | "testnet" => include_str!("../../chain-specs/testnet.json"),
         path => {
+            check_parameters(path)?;
             return ChainSpec::from_json_file(PathBuf::from(path)).map_err(|error| {
                 format!("'{path}' is neither a network (dev, local, testnet) nor a readable chain spec: {error}")
-            })
+            });
         },
     };
     serde_json::from_str::<Network>(network).map_err(|error| error.to_string())?.into_spec()
 }
 
+/// Checks the parameters in a chain spec that is not raw, so that a broken rule is named before the runtime traps on it.
+fn check_parameters(path: &str) -> Result<(), String> {
+    // What cannot be read is explained by whoever reads all of it.
+    let Some(spec) =
+        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
+    else {
+        return Ok(());
+    };
+    let genesis = &spec["genesis"]["runtimeGenesis"];
+    let parameters = ["patch", "config"]
+        .iter()
+        .map(|kind| &genesis[kind]["difficulty"]["parameters"])
+        .find(|parameters| parameters.is_object());
+    let Some(parameters) = parameters else { return Ok(()) };
+    let parameters: Parameters = serde_json::from_value(parameters.clone())
+        .map_err(|error| format!("the parameters in '{path}' cannot be read: {error}"))?;
+    parameters.check().map_err(|broken| format!("the parameters in '{path}' make no sense: {broken}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sc_service::BuildStorage;
+    use sp_runtime::BuildStorage;
 
     #[test]
     fn every_named_network_has_a_genesis_whose_parameters_make_sense() {

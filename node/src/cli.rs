@@ -28,6 +28,10 @@ pub struct MiningArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = parse_account)]
     pub author: Option<AccountId>,
 
+    /// The chain as it was named on the command line, for messages.
+    #[arg(skip)]
+    pub chain: String,
+
     /// How many threads search for nonces. They run at the lowest scheduling priority.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub mining_threads: u16,

@@ -82,7 +82,8 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
                 .into(),
         ));
     }
-    let mining = cli.mining.clone();
+    let mut mining = cli.mining.clone();
+    mining.chain = cli.run.shared_params.chain_id(cli.run.shared_params.is_dev());
     let mut run = cli.run.clone();
     // A template is built several times per block; what the user asks for with --log comes after, and wins.
     run.shared_params.log.insert(0, "sc_basic_authorship=warn".into());

@@ -5,7 +5,6 @@ use sc_cli::Error;
 use sc_service::{error::Error as ServiceError, Configuration};
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
-use sp_core::traits::CallContext;
 use sp_runtime::traits::{Block as BlockT, Hash, HashingFor};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use weir_primitives::{parameters::Parameters, runtime_api::ConsensusApi};
@@ -45,14 +44,13 @@ fn tcp_address(address: &sc_network::Multiaddr) -> Option<SocketAddr> {
 /// That the database is of the chain in the chain spec.
 pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) -> Result<(), ServiceError> {
     let storage = config.chain_spec.as_storage_builder().build_storage().map_err(ServiceError::Other)?;
-    let found = client.info().genesis_hash;
-    let version = client
-        .runtime_version_at(found, CallContext::Offchain)
-        .map_err(|error| ServiceError::Application(error.into()))?
-        .state_version();
+    // From the chain spec: a node that prunes has no state of genesis any more.
+    let executor = sc_service::new_wasm_executor::<sp_io::SubstrateHostFunctions>(&config.executor);
+    let version = sc_chain_spec::resolve_state_version_from_wasm::<_, HashingFor<Block>>(&storage, &executor)?;
     let root = HashingFor::<Block>::trie_root(storage.top.into_iter().collect(), version);
     let genesis: Block = sc_chain_spec::construct_genesis_block(root, version);
     let expected = genesis.header().hash();
+    let found = client.info().genesis_hash;
     if expected == found {
         return Ok(());
     }
@@ -65,9 +63,10 @@ pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) ->
 
 /// The parameters of the chain, if this build knows its rules.
 pub fn parameters(client: &FullClient) -> Result<Parameters, ServiceError> {
-    let genesis = client.info().genesis_hash;
-    let parameters = client.runtime_api().parameters(genesis).map_err(|error| {
-        ServiceError::Other(format!("this is no chain of this node: its genesis has no parameters ({error})"))
+    // Of the best block: a node that prunes has no state of genesis any more, and they are the same all along.
+    let best = client.info().best_hash;
+    let parameters = client.runtime_api().parameters(best).map_err(|error| {
+        ServiceError::Other(format!("this is no chain of this node: it has no parameters ({error})"))
     })?;
     parameters.check().map_err(|broken| {
         ServiceError::Other(format!("this node cannot follow the chain: {broken}; use another build"))

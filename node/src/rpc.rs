@@ -87,8 +87,7 @@ fn internal(error: impl ToString) -> ErrorObjectOwned {
 
 impl WeirApiServer for Weir {
     fn parameters(&self) -> RpcResult<Parameters> {
-        let genesis = self.client.info().genesis_hash;
-        self.client.runtime_api().parameters(genesis).map_err(internal)
+        self.client.runtime_api().parameters(self.client.info().best_hash).map_err(internal)
     }
 
     fn chain_weight(&self, hash: Option<Hash>) -> RpcResult<U256> {

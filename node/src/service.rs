@@ -258,11 +258,15 @@ fn mining_settings(
         (Some(author), keys) => {
             let wanted = sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(author));
             keys.iter().copied().find(|key| *key == wanted).ok_or_else(|| {
-                missing_key(config, &format!("the key of --author {} is not in the keystore", author.to_ss58check()))
+                missing_key(
+                    config,
+                    args,
+                    &format!("the key of --author {} is not in the keystore", author.to_ss58check()),
+                )
             })?
         },
         (None, [key]) => *key,
-        (None, []) => return Err(missing_key(config, "a validator needs the key of its author")),
+        (None, []) => return Err(missing_key(config, args, "a validator needs the key of its author")),
         (None, _) => {
             return Err(ServiceError::Other("the keystore has several author keys; name one with --author".into()))
         },
@@ -274,10 +278,10 @@ fn mining_settings(
     })
 }
 
-fn missing_key(config: &Configuration, what: &str) -> ServiceError {
+fn missing_key(config: &Configuration, args: &MiningArgs, what: &str) -> ServiceError {
     ServiceError::Other(format!(
         "{what}; put it there with: weir-node key insert --chain {} --base-path {} --key-type weir --scheme sr25519 --suri <secret>",
-        config.chain_spec.id(),
+        args.chain,
         config.base_path.path().display(),
     ))
 }

@@ -135,6 +135,8 @@ impl Parameters {
                 measurement.epoch_blocks >= consensus.finality_depth.saturating_add(2),
                 "an epoch is shorter than the finality depth plus two",
             ),
+            // The sets of an epoch freeze in a first block, and the seed is made three blocks later.
+            (measurement.epoch_blocks >= 4, "an epoch is shorter than four blocks"),
             (measurement.instants >= 1, "an epoch has no instants"),
             (measurement.committee <= MAX_COMMITTEE, "a committee is larger than 32"),
             (measurement.byzantine.saturating_mul(2) < measurement.committee, "f is not below n/2"),

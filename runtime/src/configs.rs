@@ -89,7 +89,7 @@ impl pallet_balances::Config for Runtime {
 /// What a transaction of the least possible weight costs, before fullness: a tenth of a milliWEIR.
 const BASE_FEE: Balance = MILLI / 10;
 
-/// A fee proportional to weight, with [`BASE_FEE`] for the base weight of a transaction.
+/// A fee proportional to weight, with a tenth of a milliWEIR for the base weight of a transaction.
 pub struct WeightToFee;
 
 impl WeightToFeePolynomial for WeightToFee {

@@ -301,6 +301,7 @@ impl Checker {
             base_path: network.folder.join("late"),
             author: None,
             boot_node,
+            state_pruning: Some(256),
         })?;
         let node = late.connect().await?;
         let target = height_of(witness, finalized(witness).await?).await?;

@@ -18,6 +18,9 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(60);
 /// For which part of the time each miner hashes: three of them leave room on two cores for everything else.
 pub const MINING_INTENSITY_PERCENT: u32 = 40;
 
+/// Of how many finalized blocks pruning nodes keep the state: so few that a check sees them prune.
+const PRUNED_AFTER: u32 = 32;
+
 /// The hashes per second of one thread of this machine.
 pub fn hashes_per_second() -> f64 {
     let begun = Instant::now();
@@ -82,6 +85,8 @@ pub struct NodeSettings {
     pub author: Option<String>,
     /// The node that it finds the others through.
     pub boot_node: Option<String>,
+    /// Of how many finalized blocks it keeps the state; all if none is said.
+    pub state_pruning: Option<u32>,
 }
 
 /// A node.
@@ -154,6 +159,8 @@ impl NodeProcess {
             arguments.extend(["--validator", "--mining-intensity"].map(String::from));
             arguments.push(MINING_INTENSITY_PERCENT.to_string());
         }
+        let pruning = settings.state_pruning.map_or_else(|| "archive".into(), |blocks| blocks.to_string());
+        arguments.extend(["--state-pruning".into(), pruning]);
         if let Some(boot_node) = &settings.boot_node {
             arguments.extend(["--bootnodes".into(), boot_node.clone()]);
         }
@@ -275,7 +282,7 @@ impl Network {
         fs::create_dir_all(&folder)?;
         let chain = write_chain_spec(&folder, "local", |genesis| calibrate(genesis, VALIDATORS.len() as u32))?;
         let mut nodes = Vec::<NodeProcess>::new();
-        for (name, secret) in VALIDATORS {
+        for (index, (name, secret)) in VALIDATORS.into_iter().enumerate() {
             let boot_node = match nodes.first_mut() {
                 Some(first) => Some(first.address().await?),
                 None => None,
@@ -286,6 +293,8 @@ impl Network {
                 base_path: folder.join(name),
                 author: Some(secret.into()),
                 boot_node,
+                // The first one answers for every block; the others prune, as nodes do.
+                state_pruning: (index > 0).then_some(PRUNED_AFTER),
             })?);
         }
         for node in &mut nodes {

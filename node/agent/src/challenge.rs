@@ -3,7 +3,7 @@
 use crate::{
     chain::{Error, Node},
     control::{Control, Inbound},
-    duties::{self, Outgoing},
+    duties::{Follower, Outgoing},
     identity::{peer_of, Identity},
     instant_of, now_ms,
     provide::{account_of, addresses},
@@ -76,7 +76,7 @@ pub async fn run(settings: Settings) -> Fatal {
         return Fatal(format!("the folder {} cannot be made: {error}", reports.display()));
     }
     let (duties_sender, duties_receiver) = watch::channel(Vec::new());
-    let (outbox, mut outgoing) = mpsc::unbounded_channel();
+    let (outbox, outgoing) = mpsc::unbounded_channel();
     let account = account_of(&settings.key);
     let challenger = Challenger {
         identity: settings.identity.clone(),
@@ -93,7 +93,9 @@ pub async fn run(settings: Settings) -> Fatal {
         let settings = settings.clone();
         Box::pin(async move { register(&node, &settings).await }) as _
     };
-    duties::follow(&settings.nodes, &settings.key, &account, &duties_sender, &mut outgoing, genesis, &setup).await
+    let follower =
+        Follower { nodes: &settings.nodes, genesis, key: &settings.key, account: &account, duties: &duties_sender };
+    follower.follow(outgoing, &setup).await
 }
 
 /// Registers the challenger, or brings what the chain knows of it up to date.
@@ -166,9 +168,9 @@ struct Challenger {
 
 impl Challenger {
     async fn serve(mut self, mut inbound: mpsc::Receiver<Inbound>) {
-        while let Some(Inbound { peer, at, round_trip, request, reply }) = inbound.recv().await {
+        while let Some(Inbound { peer, from, at, round_trip, request, reply }) = inbound.recv().await {
             let answer = match request {
-                Request::Join { genesis, epoch, position } => self.join(peer, genesis, epoch, position),
+                Request::Join { genesis, epoch, position } => self.join((peer, from), genesis, epoch, position),
                 Request::Proof { epoch, position, root, bitmap, signature } => {
                     let commitment = Commitment { root, bitmap };
                     let round_trip_us = round_trip.map_or(0, |it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX));
@@ -183,7 +185,7 @@ impl Challenger {
     /// Lets a prover into a challenge, and makes ready to send to it.
     fn join(
         &mut self,
-        peer: libp2p::PeerId,
+        (peer, from): (libp2p::PeerId, Vec<std::net::IpAddr>),
         genesis: [u8; 32],
         epoch: u32,
         position: u32,
@@ -210,7 +212,9 @@ impl Challenger {
                 return Ok(Response::Joined { tag: session.tag, packets: session.packets });
             }
         }
-        let to = *addresses(&duty.provider.2, Service::Probe).first().ok_or(Refusal::Internal)?;
+        // Nothing is sent to an address that has not shown, by a handshake, that it wants it.
+        let endpoints = addresses(&duty.provider.2, Service::Probe);
+        let to = endpoints.into_iter().find(|address| from.contains(&address.ip())).ok_or(Refusal::OtherAddress)?;
         let session = Session {
             key: rand::random(),
             tag: rand::random(),
@@ -293,6 +297,7 @@ impl Challenger {
             log::error!("challenge {epoch}/{position}: the report cannot be kept, so it is not signed: {error}");
             return Err(Refusal::Internal);
         }
+        unexpired_reports(&self.reports);
         self.send(&kept);
         Ok(answer)
     }
@@ -319,19 +324,25 @@ impl Challenger {
         });
     }
 
-    /// Hands on what was kept before a restart and still has time; forgets the rest.
+    /// Hands on what was kept before a restart and still has time.
     fn send_kept_reports(&self) {
-        let entries = fs::read_dir(&self.reports).into_iter().flatten().flatten();
-        for path in entries.map(|entry| entry.path()) {
-            let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-            match kept {
-                Some(kept) if kept.deadline_ms > now_ms() => self.send(&kept),
-                _ => {
-                    let _ = fs::remove_file(&path);
-                },
-            }
-        }
+        unexpired_reports(&self.reports).iter().for_each(|kept| self.send(kept));
     }
+}
+
+/// The reports that are kept and still have time; forgets the others.
+fn unexpired_reports(folder: &Path) -> Vec<Kept> {
+    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths
+        .filter_map(|path| {
+            let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+            let unexpired = kept.filter(|kept| kept.deadline_ms > now_ms());
+            if unexpired.is_none() {
+                let _ = fs::remove_file(&path);
+            }
+            unexpired
+        })
+        .collect()
 }
 
 /// Writes a report to disk, durably, if there is none for its challenge.

@@ -7,14 +7,15 @@ use crate::{
 };
 use futures::StreamExt;
 use libp2p::{
+    multiaddr::Protocol,
     ping,
     request_response::{self, OutboundRequestId, ProtocolSupport, ResponseChannel},
-    swarm::{NetworkBehaviour, SwarmEvent},
+    swarm::{ConnectionId, NetworkBehaviour, SwarmEvent},
     Multiaddr, PeerId, Swarm,
 };
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +35,8 @@ struct Behaviour {
 pub struct Inbound {
     /// From whom, as its key proved.
     pub peer: PeerId,
+    /// The addresses of its connections, which their QUIC handshakes showed to be its own.
+    pub from: Vec<IpAddr>,
     /// When.
     pub at: Instant,
     /// The last round trip to the peer, if there was one.
@@ -58,8 +61,16 @@ impl Reply {
 }
 
 enum Command {
-    Ask { peer: PeerId, addresses: Vec<Multiaddr>, request: Request, answer: oneshot::Sender<Result<Response, String>> },
-    Reply { channel: ResponseChannel<Response>, response: Response },
+    Ask {
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        request: Box<Request>,
+        answer: oneshot::Sender<Result<Response, String>>,
+    },
+    Reply {
+        channel: ResponseChannel<Response>,
+        response: Response,
+    },
 }
 
 /// Asks other agents.
@@ -116,16 +127,26 @@ impl Control {
         let (answer, answered) = oneshot::channel();
         let addresses = addresses.iter().copied().map(multiaddr).collect();
         let gone = |_| "the control streams have ended".to_string();
-        self.commands.send(Command::Ask { peer, addresses, request, answer }).await.map_err(|_| gone(()))?;
+        self.commands
+            .send(Command::Ask { peer, addresses, request: Box::new(request), answer })
+            .await
+            .map_err(|_| gone(()))?;
         answered.await.map_err(|_| gone(()))?
     }
 }
 
 /// The QUIC multiaddress of a socket address.
 fn multiaddr(address: SocketAddr) -> Multiaddr {
-    Multiaddr::from(address.ip())
-        .with(libp2p::multiaddr::Protocol::Udp(address.port()))
-        .with(libp2p::multiaddr::Protocol::QuicV1)
+    Multiaddr::from(address.ip()).with(Protocol::Udp(address.port())).with(Protocol::QuicV1)
+}
+
+/// The address that a multiaddress begins with.
+fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    }
 }
 
 async fn run(
@@ -136,6 +157,7 @@ async fn run(
 ) {
     let mut waiting = HashMap::<OutboundRequestId, oneshot::Sender<Result<Response, String>>>::new();
     let mut round_trips = HashMap::<PeerId, Duration>::new();
+    let mut connections = HashMap::<ConnectionId, (PeerId, IpAddr)>::new();
     loop {
         tokio::select! {
             command = commands.recv() => match command {
@@ -143,7 +165,7 @@ async fn run(
                     for address in addresses {
                         swarm.add_peer_address(peer, address);
                     }
-                    let id = swarm.behaviour_mut().requests.send_request(&peer, request);
+                    let id = swarm.behaviour_mut().requests.send_request(&peer, *request);
                     waiting.insert(id, answer);
                 },
                 Some(Command::Reply { channel, response }) => {
@@ -156,18 +178,28 @@ async fn run(
                 SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, result: Ok(round_trip), .. })) => {
                     round_trips.insert(peer, round_trip);
                 },
-                SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                    round_trips.remove(&peer_id);
+                SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                    if let Some(ip) = ip_of(endpoint.get_remote_address()) {
+                        connections.insert(connection_id, (peer_id, ip));
+                    }
+                },
+                SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                    connections.remove(&connection_id);
+                    if num_established == 0 {
+                        round_trips.remove(&peer_id);
+                    }
                 },
                 SwarmEvent::NewListenAddr { address, .. } => log::info!("control streams are taken at {address}"),
                 SwarmEvent::Behaviour(BehaviourEvent::Requests(event)) => match event {
                     request_response::Event::Message { peer, message } => match message {
                         request_response::Message::Request { request, channel, .. } => {
                             let at = Instant::now();
+                            let of_peer = connections.values().filter(|(of, _)| *of == peer);
+                            let from = of_peer.map(|(_, ip)| *ip).collect();
                             let reply = Reply { channel, commands: replies.clone() };
                             let round_trip = round_trips.get(&peer).copied();
                             // A flood of requests is dropped, and its connections time out.
-                            let _ = inbound.try_send(Inbound { peer, at, round_trip, request, reply });
+                            let _ = inbound.try_send(Inbound { peer, from, at, round_trip, request, reply });
                         },
                         request_response::Message::Response { request_id, response } => {
                             if let Some(answer) = waiting.remove(&request_id) {

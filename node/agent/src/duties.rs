@@ -30,99 +30,106 @@ pub struct Outgoing {
 /// What is done with each node that is connected to, before it is followed: registration, say.
 pub type Setup<'a> = dyn Fn(Node) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send + Sync + 'a;
 
-/// Follows any of the nodes, publishes the duties of an account, and submits its reports. Ends only when the chain refuses
-/// the agent, or is another than it was.
-pub async fn follow(
-    nodes: &[String],
-    key: &Keypair,
-    account: &AccountId,
-    duties: &watch::Sender<Vec<Duty>>,
-    outbox: &mut mpsc::UnboundedReceiver<Outgoing>,
-    genesis: [u8; 32],
-    setup: &Setup<'_>,
-) -> Fatal {
-    let mut retry = FIRST_RETRY;
-    let mut nodes = nodes.to_vec();
-    loop {
-        let failure = match Node::connect_any(&nodes).await {
-            Ok(node) if node.genesis() != genesis => {
-                return Fatal(format!("{} is on another chain; give only nodes of one chain", node.url));
-            },
-            Ok(node) => {
-                log::info!("following the chain through {}", node.url);
-                let set_up = setup(node.clone()).await;
-                match set_up {
+/// What a follower is for.
+pub struct Follower<'a> {
+    /// The nodes, any of which will do.
+    pub nodes: &'a [String],
+    /// Of which chain they must be.
+    pub genesis: [u8; 32],
+    /// The key that pays for reports.
+    pub key: &'a Keypair,
+    /// Whose duties are published.
+    pub account: &'a AccountId,
+    /// Where they are published.
+    pub duties: &'a watch::Sender<Vec<Duty>>,
+}
+
+impl Follower<'_> {
+    /// Follows any of the nodes, publishes the duties of the account, and submits its reports. Ends only when the chain
+    /// refuses the agent, or is another than it was.
+    pub async fn follow(&self, outbox: mpsc::UnboundedReceiver<Outgoing>, setup: &Setup<'_>) -> Fatal {
+        let (current, node) = watch::channel(None);
+        tokio::spawn(deliver_all(outbox, node, self.key.clone()));
+        let mut retry = FIRST_RETRY;
+        let mut nodes = self.nodes.to_vec();
+        loop {
+            let failure = match Node::connect_any(&nodes).await {
+                Ok(node) if node.genesis() != self.genesis => {
+                    return Fatal(format!("{} is on another chain; give only nodes of one chain", node.url));
+                },
+                Ok(node) => match setup(node.clone()).await {
                     Ok(()) => {
+                        log::info!("following the chain through {}", node.url);
                         retry = FIRST_RETRY;
-                        follow_node(&node, key, account, duties, outbox).await
+                        current.send_replace(Some(node.clone()));
+                        let failure = self.follow_node(&node).await;
+                        current.send_replace(None);
+                        failure
                     },
                     Err(Error::Refused(why)) => return Fatal(why),
                     Err(error) => error,
-                }
-            },
-            Err(error) => error,
-        };
-        log::warn!("lost the chain ({failure}); trying again in {} s", retry.as_secs_f32());
-        tokio::time::sleep(retry).await;
-        retry = (retry * 2).min(LONGEST_RETRY);
-        // Another one first, next time.
-        nodes.rotate_left(1);
-    }
-}
-
-async fn follow_node(
-    node: &Node,
-    key: &Keypair,
-    account: &AccountId,
-    duties: &watch::Sender<Vec<Duty>>,
-    outbox: &mut mpsc::UnboundedReceiver<Outgoing>,
-) -> Error {
-    let mut heads = match node.heads().await {
-        Ok(heads) => heads,
-        Err(error) => return error,
-    };
-    loop {
-        tokio::select! {
-            head = heads.next() => match head {
-                Some(Ok(_)) => match node.ask("MeasurementApi_duties", account, None).await {
-                    Ok(known) => {
-                        duties.send_replace(known);
-                    },
-                    Err(error) => return error,
                 },
-                Some(Err(error)) => return Error::Connection(error.to_string()),
-                None => return Error::Connection("the node ended its stream of blocks".into()),
-            },
-            Some(outgoing) = outbox.recv() => {
-                // One after the other, so that nonces do not collide.
-                if let Err(error) = deliver(node, key, &outgoing).await {
-                    return error;
-                }
-            },
-            () = node.disconnected() => return Error::Connection("the node went away".into()),
+                Err(error) => error,
+            };
+            log::warn!("lost the chain ({failure}); trying again in {} s", retry.as_secs_f32());
+            tokio::time::sleep(retry).await;
+            retry = (retry * 2).min(LONGEST_RETRY);
+            // Another one first, next time.
+            nodes.rotate_left(1);
+        }
+    }
+
+    async fn follow_node(&self, node: &Node) -> Error {
+        let mut heads = match node.heads().await {
+            Ok(heads) => heads,
+            Err(error) => return error,
+        };
+        loop {
+            tokio::select! {
+                head = heads.next() => match head {
+                    Some(Ok(_)) => match node.ask("MeasurementApi_duties", self.account, None).await {
+                        Ok(known) => {
+                            self.duties.send_replace(known);
+                        },
+                        Err(error) => return error,
+                    },
+                    Some(Err(error)) => return Error::Connection(error.to_string()),
+                    None => return Error::Connection("the node ended its stream of blocks".into()),
+                },
+                () = node.disconnected() => return Error::Connection("the node went away".into()),
+            }
         }
     }
 }
 
-/// Submits a report until it is on chain, is refused, or its time is over. An error means that the node is of no use.
-async fn deliver(node: &Node, key: &Keypair, outgoing: &Outgoing) -> Result<(), Error> {
-    while crate::now_ms() < outgoing.deadline_ms {
-        match node.submit(key, &outgoing.call).await {
-            Ok(()) => {
-                log::info!("{} is on chain", outgoing.name);
-                return Ok(());
-            },
-            Err(Error::Refused(why)) => {
-                log::warn!("{} was refused: {why}", outgoing.name);
-                return Ok(());
-            },
-            Err(Error::Connection(why)) => {
-                log::debug!("{} did not get through: {why}", outgoing.name);
-                node.best().await?;
-                tokio::time::sleep(FIRST_RETRY).await;
-            },
+/// Delivers reports one after the other, so that nonces do not collide, each through the node that is followed by then.
+async fn deliver_all(
+    mut outbox: mpsc::UnboundedReceiver<Outgoing>,
+    mut node: watch::Receiver<Option<Node>>,
+    key: Keypair,
+) {
+    while let Some(outgoing) = outbox.recv().await {
+        while crate::now_ms() < outgoing.deadline_ms {
+            let Ok(current) = node.wait_for(Option::is_some).await.map(|node| node.clone()) else { return };
+            let Some(current) = current else { continue };
+            match current.submit(&key, &outgoing.call).await {
+                Ok(()) => {
+                    log::info!("{} is on chain", outgoing.name);
+                    break;
+                },
+                // A block whose miner's clock is behind can still be before the start of the challenge.
+                Err(Error::Refused(why)) if !why.contains("NotTheTime") => {
+                    log::warn!("{} was refused: {why}", outgoing.name);
+                    break;
+                },
+                Err(error) => {
+                    log::debug!("{} did not get through: {error}", outgoing.name);
+                    tokio::time::sleep(FIRST_RETRY).await;
+                },
+            }
+        }
+        if crate::now_ms() >= outgoing.deadline_ms {
+            log::warn!("{} did not get on chain in time", outgoing.name);
         }
     }
-    log::warn!("{} did not get on chain in time", outgoing.name);
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::{
     chain::{Error, Node},
     control::Control,
-    duties,
+    duties::Follower,
     identity::{peer_of, Identity},
     instant_of, now_ms, rate,
     runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
@@ -82,7 +82,7 @@ pub async fn run(settings: Settings) -> Fatal {
     };
     let (duties_sender, duties_receiver) = watch::channel(Vec::new());
     // A provider has no reports of its own; the channel stays open and empty.
-    let (_outbox, mut outgoing) = mpsc::unbounded_channel();
+    let (_outbox, outgoing) = mpsc::unbounded_channel();
     let account = account_of(&settings.key);
     let prover = Prover { control, receiver, identity: settings.identity.clone(), genesis };
     tokio::spawn(prover.take_challenges(duties_receiver));
@@ -90,7 +90,9 @@ pub async fn run(settings: Settings) -> Fatal {
         let settings = settings.clone();
         Box::pin(async move { register(&node, &settings).await }) as _
     };
-    duties::follow(&settings.nodes, &settings.key, &account, &duties_sender, &mut outgoing, genesis, &setup).await
+    let follower =
+        Follower { nodes: &settings.nodes, genesis, key: &settings.key, account: &account, duties: &duties_sender };
+    follower.follow(outgoing, &setup).await
 }
 
 /// Registers the provider, or brings what the chain knows of it up to date.

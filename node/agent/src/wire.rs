@@ -68,6 +68,8 @@ pub enum Refusal {
     UnknownChallenge,
     /// The peer is not the prover.
     NotTheProver,
+    /// The endpoint on chain is not at the address that the prover dials from, and might be somebody else's.
+    OtherAddress,
     /// The challenge has begun, or is over.
     TooLate,
     /// There is nothing to prove: the prover did not join, or proved already.

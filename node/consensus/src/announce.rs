@@ -41,13 +41,13 @@ where
     ///
     /// Why it is rejected.
     pub fn check(&self, header: &Block::Header) -> Result<(), Rejection> {
-        let sealed = check::context_free(header, self.rules.boost)?;
+        let sealed = check::context_free(header, &self.rules)?;
         let parent = *header.parent_hash();
         let claims = sealed.pre_digest;
         if !matches!(self.client.status(parent), Ok(sp_blockchain::BlockStatus::InChain)) {
-            return self
-                .best()
-                .map_or(Ok(()), |best| check::plausible(&claims, check::height(header), self.rules.schedule(), best));
+            return self.best().map_or(Ok(()), |best| {
+                check::plausible(&claims, check::height(header), self.rules.schedule(), best, check::now())
+            });
         }
         let api = self.client.runtime_api();
         match (api.next_block(parent), api.spendable_credit(parent, claims.author.clone())) {

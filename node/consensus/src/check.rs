@@ -10,7 +10,7 @@ use weir_primitives::{
         asert::{retarget, Anchor, Schedule},
         author_payload, read_header, seal_payload, Difficulty, DigestError, PreDigest, SealedHeader, Work,
     },
-    parameters::MAX_TIMESTAMP_AHEAD,
+    parameters::{Consensus, MAX_TIMESTAMP_AHEAD},
     runtime_api::NextBlock,
     BlockNumber, Milliseconds,
 };
@@ -41,6 +41,14 @@ pub enum Rejection {
         got: U256,
         /// What the retarget rule says.
         expected: U256,
+    },
+    /// The base difficulty is below the floor of the chain.
+    #[error("the base difficulty {got} is below the floor of {floor}")]
+    BelowFloor {
+        /// What the header claims.
+        got: U256,
+        /// The floor.
+        floor: U256,
     },
     /// The base difficulty is far below what it could be at this height and time.
     #[error("implausible base difficulty: got {got}, expected at least {least}")]
@@ -84,6 +92,7 @@ impl Rejection {
             Self::Work { .. } => "work",
             Self::Signature => "signature",
             Self::Base { .. } => "base",
+            Self::BelowFloor { .. } => "below_floor",
             Self::ImplausibleBase { .. } => "implausible_base",
             Self::Credit { .. } => "credit",
             Self::TooEarly { .. } => "too_early",
@@ -92,14 +101,19 @@ impl Rejection {
     }
 }
 
-/// Decoding, work and signature of a header against what it claims. Work is checked before the costly signature.
+/// Decoding, work and signature of a header against what it claims. Work, and that there had to be some, is checked before
+/// the costly signature.
 ///
 /// # Errors
 ///
-/// [`Rejection::Digest`], [`Rejection::Work`] or [`Rejection::Signature`].
-pub fn context_free<H: Header>(header: &H, boost: u32) -> Result<SealedHeader<H>, Rejection> {
+/// [`Rejection::Digest`], [`Rejection::BelowFloor`], [`Rejection::Work`] or [`Rejection::Signature`].
+pub fn context_free<H: Header>(header: &H, rules: &Consensus) -> Result<SealedHeader<H>, Rejection> {
     let sealed = read_header(header).map_err(Rejection::Digest)?;
-    let required = Difficulty(sealed.pre_digest.base).required(sealed.pre_digest.credit, boost);
+    let base = Difficulty(sealed.pre_digest.base);
+    if base < rules.floor_difficulty {
+        return Err(Rejection::BelowFloor { got: base.0, floor: rules.floor_difficulty.0 });
+    }
+    let required = base.required(sealed.pre_digest.credit, rules.boost);
     let preimage = weir_pow::preimage(&seal_payload(sealed.pre_hash.as_ref(), &sealed.seal.signature));
     let work = Work::from_hash(weir_pow::work(&preimage, sealed.seal.nonce));
     if !required.is_met_by(work) {
@@ -132,12 +146,24 @@ pub fn contextual(claims: &PreDigest, next: NextBlock, spendable: Perbill) -> Re
 
 /// The claimed base of a header whose parent is unknown, against what the retarget rule could have made of ours.
 ///
+/// A time that our clock has not reached does not count, and a height that our own chain has passed says nothing.
+///
 /// # Errors
 ///
 /// [`Rejection::ImplausibleBase`].
-pub fn plausible(claims: &PreDigest, number: BlockNumber, schedule: Schedule, best: Anchor) -> Result<(), Rejection> {
-    let (expected, _) = retarget(schedule, best, number.saturating_sub(1), claims.timestamp);
-    let least = (expected.0 / PLAUSIBLE_FACTOR).max(schedule.floor.0);
+pub fn plausible(
+    claims: &PreDigest,
+    number: BlockNumber,
+    schedule: Schedule,
+    best: Anchor,
+    now: Milliseconds,
+) -> Result<(), Rejection> {
+    if number <= best.number {
+        return Ok(());
+    }
+    let timestamp = claims.timestamp.min(now.saturating_add(MAX_TIMESTAMP_AHEAD));
+    let (expected, _) = retarget(schedule, best, number.saturating_sub(1), timestamp);
+    let least = expected.0 / PLAUSIBLE_FACTOR;
     if claims.base < least {
         return Err(Rejection::ImplausibleBase { got: claims.base, least });
     }

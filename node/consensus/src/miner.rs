@@ -127,12 +127,13 @@ fn search(board: &Board, found: &mpsc::UnboundedSender<Found>, first: u64, inten
         };
         while board.current.load(Ordering::Acquire) == job.id && !board.stopped.load(Ordering::Relaxed) {
             let begun = Instant::now();
-            let end = nonce.saturating_add(NONCES_AT_ONCE);
+            nonce = if nonce > u64::MAX - NONCES_AT_ONCE { 0 } else { nonce };
+            let end = nonce + NONCES_AT_ONCE;
             let hit = weir_pow::search(&job.preimage, &job.target, nonce..end);
             let searched = hit.map_or(end, |hit| hit.saturating_add(1)).saturating_sub(nonce);
             board.hashes.fetch_add(searched, Ordering::Relaxed);
-            // Wraps after 2^64 nonces, of which each thread has a part of its own.
-            nonce = nonce.wrapping_add(searched);
+            // Each thread has a part of the 2^64 nonces of its own, and begins at zero again behind the last one.
+            nonce = nonce.checked_add(searched).unwrap_or(0);
             if let Some(hit) = hit {
                 let _ = found.send(Found { job: job.id, nonce: hit });
             }
@@ -241,6 +242,8 @@ where
         let mut template: Option<Template<Block>> = None;
         // When the parent is old enough for a child, if it was not when one was to be built.
         let mut ready_at = None;
+        // When enough transactions had time to arrive, if there are new ones.
+        let mut gathered_at = None;
         let mut next_id = 1u64;
 
         loop {
@@ -251,12 +254,12 @@ where
                 },
                 arrived = transactions.next() => match arrived {
                     Some(_) => {
-                        tokio::time::sleep(GATHER_TRANSACTIONS).await;
-                        while let Ok(_) = transactions.try_recv() {}
-                        true
+                        gathered_at.get_or_insert_with(|| tokio::time::Instant::now() + GATHER_TRANSACTIONS);
+                        false
                     },
                     None => return,
                 },
+                () = sleep_until(gathered_at), if gathered_at.is_some() => true,
                 _ = refresh.tick() => {
                     measured = self.measure(measured);
                     true
@@ -275,13 +278,23 @@ where
                 },
             };
             if rebuild {
-                (template, ready_at) = match self.build(next_id).await {
+                gathered_at = None;
+                let (built, ready) = match self.build(next_id).await {
                     Built::Template(template) => (Some(*template), None),
                     Built::TooEarly(wait) => (None, Some(tokio::time::Instant::now() + wait)),
                     Built::Nothing => (None, None),
                 };
-                self.post(template.as_ref());
                 next_id += 1;
+                // What was found while the next one was built must not be lost: its parent may still be the best block.
+                let mut is_imported = false;
+                while let Ok(hit) = found.try_recv() {
+                    if let Some(found) = template.take_if(|template| template.id == hit.job) {
+                        is_imported |= self.submit(found, hit.nonce).await;
+                    }
+                }
+                // After an import of our own, which is heard of as every other is, the one just built is stale.
+                (template, ready_at) = if is_imported { (None, None) } else { (built, ready) };
+                self.post(template.as_ref());
             }
         }
     }

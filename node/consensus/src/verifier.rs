@@ -66,7 +66,7 @@ where
     C::Api: ConsensusApi<Block>,
 {
     async fn verify(&self, mut block: BlockImportParams<Block>) -> Result<BlockImportParams<Block>, String> {
-        let sealed = check::context_free(&block.header, self.rules.boost)
+        let sealed = check::context_free(&block.header, &self.rules)
             .map_err(|rejection| self.reject("context-free", rejection))?;
         self.check_context(*block.header.parent_hash(), &sealed.pre_digest)
             .map_err(|rejection| self.reject("contextual", rejection))?;

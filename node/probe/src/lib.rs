@@ -7,7 +7,7 @@
 //!
 //! - [`packet`]: the format, the keystream, the digest.
 //! - [`commitment`]: bitmap and Merkle root.
-//! - [`sender`]: pacing.
+//! - [`mod@sender`]: paced sending.
 //! - [`receiver`]: what the prover takes from the network. It never answers a packet.
 //! - [`limit`]: the token bucket by which an operator sells only a part of the line.
 

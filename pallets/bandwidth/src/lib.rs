@@ -85,6 +85,7 @@ const BITS_PER_MBIT: u64 = 1_000_000;
 /// The most epochs whose challenges can wait for their evaluation at one time.
 const MAX_OPEN_EPOCHS: u32 = 8;
 
+#[allow(clippy::expect_used, reason = "the macros of FRAME write it")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;
@@ -615,7 +616,7 @@ impl<T: Config> Pallet<T> {
         let Some(mut plan) = Plans::<T>::get(epoch) else { return };
         let start = T::CurrentBlock::timestamp();
         plan.start = Some(start);
-        Plans::<T>::insert(epoch, &plan);
+        Plans::<T>::insert(epoch, plan);
         Self::deposit_event(Event::EpochStarted {
             epoch,
             start,

@@ -376,20 +376,17 @@ fn false_reports_are_refused_each_for_its_own_reason() {
         let call = |epoch, position, who: &AccountId, report, signature| {
             Bandwidth::report(signed(60), epoch, position, who.clone(), report, signature).map_err(|error| error.error)
         };
-        assert_noop!(call(9, duty.position, &challenger, report, signature.clone()), Error::<Test>::NoSuchChallenge);
-        assert_noop!(call(duty.epoch, 1, &challenger, report, signature.clone()), Error::<Test>::NoSuchChallenge);
+        assert_noop!(call(9, duty.position, &challenger, report, signature), Error::<Test>::NoSuchChallenge);
+        assert_noop!(call(duty.epoch, 1, &challenger, report, signature), Error::<Test>::NoSuchChallenge);
         // Of the epoch that is only planned.
-        assert_noop!(call(3, 0, &challenger, report, signature.clone()), Error::<Test>::NotTheTime);
+        assert_noop!(call(3, 0, &challenger, report, signature), Error::<Test>::NotTheTime);
         let outsider = (FIRST_CHALLENGER..FIRST_CHALLENGER + 6)
             .map(account)
             .find(|it| duty.committee.iter().all(|(member, _, _)| member != it))
             .unwrap();
         assert_noop!(submit(&duty, &outsider, report), Error::<Test>::NotInCommittee);
         let more = Report { bytes: report.bytes + 1, ..report };
-        assert_noop!(
-            call(duty.epoch, duty.position, &challenger, more, signature.clone()),
-            Error::<Test>::BadSignature
-        );
+        assert_noop!(call(duty.epoch, duty.position, &challenger, more, signature), Error::<Test>::BadSignature);
         let colleague = &duty.committee[1].0;
         assert_noop!(call(duty.epoch, duty.position, colleague, report, signature), Error::<Test>::BadSignature);
 

@@ -1,1 +1,43 @@
+//! What the pallet's hooks cost.
 
+use crate::{Config, NextBase, Pallet, Shares, Term, Terms};
+use frame_benchmarking::v2::*;
+use frame_support::traits::Hooks;
+use sp_runtime::{generic::Digest, SaturatedConversion};
+use weir_primitives::{consensus::PreDigest, AccountId};
+
+#[benchmarks]
+mod benchmarks {
+    use super::*;
+
+    #[benchmark]
+    fn on_initialize() -> Result<(), BenchmarkError> {
+        let author = AccountId::new([1; 32]);
+        // An author with a share in all of the snapshots, who spends what it has.
+        for epoch in 1..=3u32 {
+            Shares::<T>::insert(epoch, &author, 1_000_000_000u64);
+            Terms::<T>::mutate(|terms| {
+                terms.force_push(Term { epoch, from: epoch, total_bits_per_second: 1_000_000_000 })
+            });
+        }
+        let number = frame_system::Pallet::<T>::block_number() + 1u32.into();
+        let base = NextBase::<T>::get().ok_or("genesis sets the base")?;
+        let earliest = Pallet::<T>::next_block().ok_or("genesis sets the parameters")?.earliest;
+        let credit = Pallet::<T>::spendable(&author, number.saturated_into());
+        let claims = PreDigest { author, base: base.0, credit, timestamp: earliest };
+        frame_system::Pallet::<T>::initialize(
+            &number,
+            &Default::default(),
+            &Digest { logs: alloc::vec![claims.to_item()] },
+        );
+
+        #[block]
+        {
+            Pallet::<T>::on_initialize(number);
+            Pallet::<T>::on_finalize(number);
+        }
+
+        assert!(NextBase::<T>::exists());
+        Ok(())
+    }
+}

@@ -79,6 +79,7 @@ pub struct Term {
     pub total_bits_per_second: u128,
 }
 
+#[allow(clippy::expect_used, reason = "the macros of FRAME write it")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;

@@ -181,7 +181,7 @@ proptest! {
                 let credit = Perbill::from_parts(want).min(most);
                 let claims = PreDigest { credit, ..honest(author) };
                 begin(&claims);
-                if number % EPOCH == 0 {
+                if number.is_multiple_of(EPOCH) {
                     let epoch = number / EPOCH;
                     let bits = bandwidth[epoch as usize % bandwidth.len()];
                     Tested::on_epoch(epoch, &[provider(9, 1, bits), provider(8, 2, bits / 2)]);

@@ -1,1 +1,50 @@
+//! What the pallet's calls and hooks cost.
 
+use crate::{vesting::PARTS, Call, Config, Pallet, Vestings};
+use frame_benchmarking::v2::*;
+use frame_support::traits::Get;
+use frame_system::RawOrigin;
+use weir_primitives::{interfaces::OnAuthored, AccountId, BlockNumber};
+
+/// An account with something in every bucket of its ring, and the block in which the next reward comes.
+fn full_ring<T: Config>() -> Result<(AccountId, BlockNumber), BenchmarkError> {
+    let account = AccountId::new([1; 32]);
+    let bucket = T::Parameters::get().ok_or("genesis sets the parameters")?.token.vesting_blocks / PARTS;
+    for part in 0..=PARTS {
+        frame_system::Pallet::<T>::set_block_number((part * bucket).into());
+        Pallet::<T>::on_authored(&account);
+    }
+    Ok((account, (PARTS + 1) * bucket))
+}
+
+#[benchmarks]
+mod benchmarks {
+    use super::*;
+
+    #[benchmark]
+    fn on_initialize() -> Result<(), BenchmarkError> {
+        let (author, number) = full_ring::<T>()?;
+        frame_system::Pallet::<T>::set_block_number(number.into());
+
+        #[block]
+        {
+            Pallet::<T>::on_authored(&author);
+        }
+
+        assert!(Vestings::<T>::contains_key(author));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn claim() -> Result<(), BenchmarkError> {
+        let (account, number) = full_ring::<T>()?;
+        frame_system::Pallet::<T>::set_block_number(number.into());
+        let before = Vestings::<T>::get(&account).held();
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(account.clone()), account.clone());
+
+        assert!(Vestings::<T>::get(&account).held() < before);
+        Ok(())
+    }
+}

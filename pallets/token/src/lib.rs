@@ -124,6 +124,7 @@ pub enum Reason {
     Capacity,
 }
 
+#[allow(clippy::expect_used, reason = "the macros of FRAME write it")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;
@@ -210,7 +211,7 @@ pub mod pallet {
         FeeSplit {
             /// All of it, without the tip.
             gross: Balance,
-            /// What no longer exists.
+            /// What no longer exists: of the fee, and of a tip that nobody could take.
             burned: Balance,
             /// What the author of the block got.
             author: Balance,
@@ -449,10 +450,13 @@ impl<T: Config> OnUnbalanced<Credit<AccountId, T::Currency>> for Pallet<T> {
         let (to_treasury, to_burn) = rest.split(FEE_TREASURY_SHARE.mul_floor(gross));
         let author = Self::give(T::CurrentBlock::author(), to_author);
         let treasury = Self::give(Some(Self::treasury()), to_treasury);
-        let tip = fee_then_tip.next().map_or(0, |tip| Self::give(T::CurrentBlock::author(), tip));
+        let tip = fee_then_tip.next().unwrap_or_default();
+        let offered = tip.peek();
+        let tip = Self::give(T::CurrentBlock::author(), tip);
         // Dropping a credit burns it.
         drop(to_burn);
-        let burned = gross.saturating_sub(author).saturating_sub(treasury);
+        let paid = author.saturating_add(treasury).saturating_add(tip);
+        let burned = gross.saturating_add(offered).saturating_sub(paid);
         Self::deposit_event(Event::FeeSplit { gross, burned, author, treasury, tip });
     }
 }

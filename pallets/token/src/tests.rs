@@ -184,7 +184,7 @@ fn fee_shares_that_nobody_can_take_are_burned() {
         assert_eq!(issuance - Balances::total_issuance(), EXISTENTIAL_DEPOSIT + 10);
         System::assert_last_event(RuntimeEvent::Token(Event::FeeSplit {
             gross: EXISTENTIAL_DEPOSIT,
-            burned: EXISTENTIAL_DEPOSIT,
+            burned: EXISTENTIAL_DEPOSIT + 10,
             author: 0,
             treasury: 0,
             tip: 0,

@@ -65,6 +65,7 @@ pub fn retarget(
 }
 
 /// `value · 2^(exponent / 2^16)`, rounded down; [`U256::MAX`] where it would not fit.
+#[expect(clippy::arithmetic_side_effects, reason = "a U256 shifted by less than its bits neither panics nor wraps")]
 fn scale(value: U256, exponent: i128) -> U256 {
     let whole = exponent >> FRACTION_BITS;
     let fraction = u64::try_from(exponent & 0xffff).unwrap_or(0);

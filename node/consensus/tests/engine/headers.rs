@@ -9,7 +9,7 @@ use sp_runtime::{
     DigestItem, Perbill,
 };
 use weir_consensus::{announce::Validator, check, Rejection};
-use weir_primitives::consensus::{read_header, DigestError, PreDigest, Seal};
+use weir_primitives::consensus::{asert::Anchor, read_header, Difficulty, DigestError, PreDigest, Seal};
 
 /// A chain, an honest child of genesis, and what that claims.
 fn honest() -> (Chain, Sealed, PreDigest) {
@@ -20,7 +20,7 @@ fn honest() -> (Chain, Sealed, PreDigest) {
 }
 
 fn context_free(chain: &Chain, block: &Sealed) -> Option<Rejection> {
-    check::context_free(&block.header, chain.rules.boost).err()
+    check::context_free(&block.header, &chain.rules).err()
 }
 
 /// What a header is rejected for when it is announced.
@@ -209,8 +209,30 @@ fn a_header_without_a_known_parent_must_claim_a_plausible_base() {
         reclaim(&changed, &PreDigest { base: base.into(), ..claims.clone() }, Alice, chain.rules.boost)
     };
     assert_eq!(announced(&chain, &orphan(40)), None);
-    assert!(matches!(announced(&chain, &orphan(1)), Some(Rejection::ImplausibleBase { .. })));
+    // An hour after our best block a chain of a half-life of a minute is at its floor, whatever the date in the header.
+    assert_eq!(announced(&chain, &orphan(8)), None);
+    let best = Anchor { number: 1, timestamp: claims.timestamp, difficulty: Difficulty::from(64) };
+    let claim = |base: u64, timestamp| PreDigest { base: base.into(), timestamp, ..claims.clone() };
+    let schedule = chain.rules.schedule();
+    let plausible = |claims: &PreDigest, now| check::plausible(claims, 2, schedule, best, now);
+    assert_eq!(plausible(&claim(4, claims.timestamp), claims.timestamp), Ok(()));
+    assert!(plausible(&claim(3, claims.timestamp), claims.timestamp).is_err());
+    // Dated far ahead, the block does not get easier.
+    assert!(plausible(&claim(3, u64::MAX), claims.timestamp).is_err());
     assert!(matches!(chain.import(&orphan(40)), Err(BlockImportError::UnknownParent)));
+}
+
+#[test]
+fn a_base_below_the_floor_is_rejected_before_anything_costly() {
+    let (chain, block, claims) = honest();
+    // Signed by somebody else, which is never looked at.
+    for base in [0u64, 1, 7] {
+        let changed = reclaim(&block, &PreDigest { base: base.into(), ..claims.clone() }, Bob, chain.rules.boost);
+        let expected = Rejection::BelowFloor { got: base.into(), floor: 8.into() };
+        assert_eq!(context_free(&chain, &changed), Some(expected.clone()));
+        assert_eq!(announced(&chain, &changed), Some(expected.clone()));
+        assert_eq!(verification(&chain, &changed), expected.to_string());
+    }
 }
 
 #[test]

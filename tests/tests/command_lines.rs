@@ -1,0 +1,227 @@
+//! Every command refuses bad input with one sentence that says what to do, and a non-zero exit.
+
+use std::{
+    fs,
+    net::{TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::Output,
+    time::Duration,
+};
+use weir_e2e::{
+    network::{write_chain_spec, NodeProcess, NodeSettings},
+    process::{binary, free_port, run},
+};
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+fn node(arguments: &[&str]) -> Output {
+    run(&binary("weir-node").unwrap(), arguments, WITHIN).unwrap()
+}
+
+fn agent(arguments: &[&str]) -> Output {
+    run(&binary("weir-agent").unwrap(), arguments, WITHIN).unwrap()
+}
+
+/// What was said on the way out: the last line.
+fn refusal(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "it succeeded: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text.lines()
+        .rfind(|line| line.starts_with("Error: "))
+        .unwrap_or_else(|| panic!("no sentence in: {text}"))
+        .to_string()
+}
+
+fn assert_refused(output: &Output, expected: &[&str]) {
+    let sentence = refusal(output);
+    for part in expected {
+        assert!(sentence.contains(part), "'{part}' is not in: {sentence}");
+    }
+}
+
+/// A chain spec for which no difficulty has to be calibrated.
+fn chain_spec(folder: &Path) -> PathBuf {
+    write_chain_spec(folder, "dev", |genesis| {
+        genesis["difficulty"]["parameters"]["consensus"]["initialDifficulty"] = "0x2710".into();
+    })
+    .unwrap()
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn every_command_has_help() {
+    for arguments in [
+        vec!["--help"],
+        vec!["key", "--help"],
+        vec!["export-chain-spec", "--help"],
+        vec!["check-block", "--help"],
+        vec!["export-blocks", "--help"],
+        vec!["import-blocks", "--help"],
+        vec!["purge-chain", "--help"],
+        vec!["revert", "--help"],
+        vec!["chain-info", "--help"],
+    ] {
+        assert!(node(&arguments).status.success(), "{arguments:?}");
+    }
+    for arguments in [vec!["--help"], vec!["provide", "--help"], vec!["challenge", "--help"], vec!["status", "--help"]]
+    {
+        assert!(agent(&arguments).status.success(), "{arguments:?}");
+    }
+    assert!(run(&binary("weir-testnet").unwrap(), ["--help"], WITHIN).unwrap().status.success());
+}
+
+#[test]
+fn the_node_refuses_what_is_no_chain_spec() {
+    assert_refused(&node(&["--chain", "/nowhere.json", "--tmp"]), &["neither a network", "/nowhere.json"]);
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("spec.json");
+    fs::write(&damaged, "{ this is no JSON").unwrap();
+    assert_refused(&node(&["--chain", &text(&damaged), "--tmp"]), &["nor a readable chain spec"]);
+}
+
+#[test]
+fn the_node_refuses_every_sync_but_the_full_one() {
+    for mode in ["fast", "fast-unsafe", "warp"] {
+        assert_refused(&node(&["--dev", "--sync", mode]), &["synced in full", "leave out --sync"]);
+    }
+}
+
+#[test]
+fn a_validator_without_its_authors_key_is_refused_with_the_command_that_helps() {
+    let ports = ["--port", "0", "--rpc-port", "0", "--no-prometheus", "--unsafe-force-node-key-generation"];
+    let start = |more: &[&str]| node(&[&["--chain", "local", "--tmp", "--validator"], &ports[..], more].concat());
+    assert_refused(&start(&[]), &["needs the key of its author", "weir-node key insert"]);
+    let address = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
+    assert_refused(&start(&["--author", address]), &[address, "not in the keystore", "weir-node key insert"]);
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    let output = node(&["--dev", "--author", "nobody"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("neither an SS58 address nor 32 bytes in hex"));
+    let output = agent(&["status", "nobody"]);
+    assert!(!output.status.success());
+}
+
+#[test]
+fn the_node_refuses_ports_that_are_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let free = free_port().unwrap().to_string();
+    assert_refused(
+        &node(&["--dev", "--no-prometheus", "--rpc-port", &port, "--port", &free]),
+        &["RPC address", &port, "choose another port"],
+    );
+    let listen = format!("/ip4/127.0.0.1/tcp/{port}");
+    assert_refused(
+        &node(&["--dev", "--no-prometheus", "--rpc-port", &free, "--listen-addr", &listen]),
+        &["network address", &port, "choose another port"],
+    );
+}
+
+#[tokio::test]
+async fn a_database_of_another_chain_or_a_damaged_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = chain_spec(folder.path());
+    let base_path = folder.path().join("node");
+    let mut first = NodeProcess::start(NodeSettings {
+        name: "first".into(),
+        chain: chain.clone(),
+        base_path: base_path.clone(),
+        author: None,
+        boot_node: None,
+        state_pruning: None,
+    })
+    .unwrap();
+    first.connect().await.unwrap();
+    drop(first);
+
+    let ports = ["--port", "0", "--rpc-port", "0", "--no-prometheus"];
+    let start =
+        |chain: &Path| node(&[&["--chain", &text(chain), "--base-path", &text(&base_path)], &ports[..]].concat());
+    let other_folder = tempfile::tempdir().unwrap();
+    let other = write_chain_spec(other_folder.path(), "dev", |genesis| {
+        genesis["difficulty"]["parameters"]["consensus"]["initialDifficulty"] = "0x2711".into();
+    })
+    .unwrap();
+    assert_refused(&start(&other), &["is of another chain", "purge-chain"]);
+
+    let database = base_path.join("chains/weir_dev/db/full");
+    let manifests = fs::read_dir(&database).unwrap().flatten().map(|entry| entry.path());
+    for manifest in
+        manifests.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("MANIFEST")))
+    {
+        fs::write(manifest, b"damaged").unwrap();
+    }
+    assert_refused(&start(&chain), &["cannot be opened", "purge-chain"]);
+}
+
+#[test]
+fn a_chain_whose_parameters_make_no_sense_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = write_chain_spec(folder.path(), "dev", |genesis| {
+        genesis["difficulty"]["parameters"]["measurement"]["byzantine"] = 2.into();
+    });
+    assert!(refused.unwrap_err().to_string().contains("f is not below n/2"));
+}
+
+#[test]
+fn the_agent_refuses_nodes_that_it_cannot_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = format!("ws://127.0.0.1:{}", free_port().unwrap());
+    assert_refused(&agent(&["status", "--node", &nowhere]), &["no node can be reached", &nowhere, "--node"]);
+    let listen = format!("127.0.0.1:{}", free_port().unwrap());
+    let base = text(folder.path());
+    assert_refused(
+        &agent(&["challenge", "--suri", "//Alice", "--base-path", &base, "--listen", &listen, "--node", &nowhere]),
+        &["no node can be reached", "--node"],
+    );
+}
+
+#[test]
+fn the_agent_refuses_wrong_keys_rates_and_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = text(folder.path());
+    let provide = |more: &[&str]| agent(&[&["provide", "--base-path", &base], more].concat());
+    let key = "neither a secret phrase";
+    assert_refused(&provide(&["--suri", "not a phrase", "--limit", "50mbit", "--listen", "127.0.0.1:4"]), &[key]);
+    let missing = folder.path().join("none");
+    assert_refused(
+        &provide(&["--key-file", &text(&missing), "--limit", "50mbit", "--listen", "127.0.0.1:4"]),
+        &["cannot be read", &text(&missing)],
+    );
+    let output = provide(&["--suri", "//Alice", "--limit", "fast"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("write for example 50mbit"));
+    assert_refused(&provide(&["--suri", "//Alice", "--limit", "50mbit"]), &["0.0.0.0:40400", "--external"]);
+}
+
+#[test]
+fn the_agent_refuses_a_port_that_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let base = text(folder.path());
+    for arguments in [
+        vec!["challenge", "--suri", "//Alice", "--base-path", &base, "--listen", &listen],
+        vec!["provide", "--suri", "//Alice", "--base-path", &base, "--listen", &listen, "--limit", "50mbit"],
+    ] {
+        assert_refused(&agent(&arguments), &[&listen, "choose another --listen"]);
+    }
+}
+
+#[test]
+fn scripts_have_help_and_refuse_what_they_do_not_know() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
+    for script in ["setup", "test", "testnet", "weights"] {
+        let help = run(&scripts.join(script), ["--help"], WITHIN).unwrap();
+        assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).starts_with("Usage: "), "{script}");
+    }
+    for script in ["setup", "test", "weights"] {
+        assert!(!run(&scripts.join(script), ["--nonsense"], WITHIN).unwrap().status.success(), "{script}");
+    }
+}
