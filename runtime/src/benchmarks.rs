@@ -9,6 +9,5 @@ frame_benchmarking::define_benchmarks!(
     [pallet_sudo, Sudo]
     [pallet_timestamp, Timestamp]
     [pallet_token, Token]
-    [pallet_transaction_payment, TransactionPayment]
     [pallet_utility, Utility]
 );

@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     net::TcpListener,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
@@ -37,6 +38,8 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
+            // Ctrl-C in a terminal goes to the owner alone, which then ends its processes in order.
+            .process_group(0)
             .spawn()
             .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
         Ok(Self { child, log })

@@ -1,23 +1,34 @@
 //! What the pallet's calls and hooks cost, with as many providers and challengers as there can be.
 
 use crate::{
-    Call, Challenger, Challengers, Config, OpenEpochs, Pallet, Peers, Plan, PlannedProviders, Plans, Provider,
-    Providers,
+    Call, Challenger, Challengers, Config, HoldReason, OpenEpochs, Pallet, Peers, Plan, PlannedProviders, Plans,
+    Provider, Providers, Reports,
 };
 use alloc::vec;
 use frame_benchmarking::v2::*;
-use frame_support::{traits::Get, BoundedVec};
+use frame_support::{
+    traits::{
+        fungible::{Mutate, MutateHold},
+        Get,
+    },
+    BoundedVec,
+};
 use frame_system::RawOrigin;
-use sp_core::ed25519;
+use sp_core::{crypto::KeyTypeId, ed25519};
 use weir_primitives::{
     interfaces::CurrentBlock,
     measurement::{
         endpoint::{self, Service},
-        Endpoints, Outcome, PeerKey,
+        peer_payload, report_payload, Endpoints, Outcome, PeerKey, Report,
     },
     parameters::MAX_WINDOW,
-    AccountId,
+    AccountId, Balance, PLANCK_PER_WEIR,
 };
+
+/// What is held in benchmarks.
+const BOND: Balance = PLANCK_PER_WEIR;
+/// Where benchmarks keep their identity keys.
+const KEY_TYPE: KeyTypeId = KeyTypeId(*b"benc");
 
 fn numbered(kind: u8, index: u32) -> AccountId {
     let mut bytes = [kind; 32];
@@ -58,6 +69,23 @@ fn challenger(account: &AccountId) -> Challenger {
     Challenger { bond: 0, peer: peer(account), endpoints: endpoints(Service::Control), reports: 0, leaving: None }
 }
 
+/// An account that can pay for everything.
+fn funded<T: Config>() -> AccountId
+where
+    T::Currency: Mutate<AccountId>,
+{
+    let caller: AccountId = whitelisted_caller();
+    T::Currency::set_balance(&caller, 10_000 * BOND);
+    caller
+}
+
+/// An identity that agrees to act for an account.
+fn agreed<T: Config>(account: &AccountId) -> Result<(PeerKey, ed25519::Signature), BenchmarkError> {
+    let key = sp_io::crypto::ed25519_generate(KEY_TYPE, None);
+    let payload = peer_payload(Pallet::<T>::genesis_hash(), account);
+    Ok((key, sp_io::crypto::ed25519_sign(KEY_TYPE, &key, &payload).ok_or("the key is there")?))
+}
+
 fn fill<T: Config>() {
     for index in 0..T::MaxProviders::get() {
         let account = numbered(1, index);
@@ -81,7 +109,7 @@ fn overdue<T: Config>() {
     OpenEpochs::<T>::mutate(|open| open.force_push(2));
 }
 
-#[benchmarks]
+#[benchmarks(where T::Currency: Mutate<AccountId>)]
 mod benchmarks {
     use super::*;
 
@@ -191,13 +219,91 @@ mod benchmarks {
     }
 
     #[benchmark]
-    fn verify_signature() {
-        // The signature check of registrations and reports. A key that no seed is known of costs the same to refuse.
-        let key = peer(&numbered(1, 0));
+    fn register_provider() -> Result<(), BenchmarkError> {
+        let caller = funded::<T>();
+        let (peer, proof) = agreed::<T>(&caller)?;
 
-        #[block]
-        {
-            let _ = sp_io::crypto::ed25519_verify(&ed25519::Signature::from_raw([1; 64]), &[0; 200], &key);
-        }
+        #[extrinsic_call]
+        _(
+            RawOrigin::Signed(caller.clone()),
+            1_000_000_000,
+            peer,
+            proof,
+            endpoints(Service::Probe),
+            Some(caller.clone()),
+        );
+
+        assert!(Providers::<T>::contains_key(caller));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn register_challenger() -> Result<(), BenchmarkError> {
+        let caller = funded::<T>();
+        let (peer, proof) = agreed::<T>(&caller)?;
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(caller.clone()), peer, proof, endpoints(Service::Control));
+
+        assert!(Challengers::<T>::contains_key(caller));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn withdraw_provider_bond() -> Result<(), BenchmarkError> {
+        let caller = funded::<T>();
+        T::Currency::hold(&HoldReason::ProviderBond.into(), &caller, BOND)?;
+        Providers::<T>::insert(&caller, Provider { bond: BOND, leaving: Some(0), ..provider(&caller) });
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(caller.clone()));
+
+        assert!(!Providers::<T>::contains_key(caller));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn withdraw_challenger_bond() -> Result<(), BenchmarkError> {
+        let caller = funded::<T>();
+        T::Currency::hold(&HoldReason::ChallengerBond.into(), &caller, BOND)?;
+        Challengers::<T>::insert(&caller, Challenger { bond: BOND, leaving: Some(0), ..challenger(&caller) });
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(caller.clone()));
+
+        assert!(!Challengers::<T>::contains_key(caller));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn report() -> Result<(), BenchmarkError> {
+        overdue::<T>();
+        let parameters = T::Parameters::get().ok_or("genesis sets the parameters")?;
+        // The challenge takes reports now: it starts at zero, and so does the clock.
+        let plan = Plans::<T>::get(2).ok_or("the epoch is planned")?;
+        let start = Pallet::<T>::times(&plan, 0, &parameters).ok_or("the epoch has begun")?.0;
+        let now = T::CurrentBlock::timestamp();
+        Plans::<T>::insert(2, Plan { start: Some(now.saturating_sub(start)), ..plan });
+        let position = 0;
+        let provider = PlannedProviders::<T>::get(2).first().cloned().ok_or("there are providers")?;
+        let committee = Pallet::<T>::committee(
+            &plan,
+            position,
+            &provider,
+            &crate::PlannedChallengers::<T>::get(2),
+            parameters.measurement.committee,
+        );
+        let member = committee.and_then(|members| members.first().cloned()).ok_or("there is a committee")?;
+        let key = sp_io::crypto::ed25519_generate(KEY_TYPE, None);
+        Challengers::<T>::insert(&member, Challenger { peer: key, ..challenger(&member) });
+        let said = Report { bytes: 1, elapsed_us: 1, round_trip_us: 1 };
+        let payload = report_payload(Pallet::<T>::genesis_hash(), 2, position, &provider, &member, &said);
+        let signature = sp_io::crypto::ed25519_sign(KEY_TYPE, &key, &payload).ok_or("the key is there")?;
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(provider.clone()), 2, position, member, said, signature);
+
+        assert_eq!(Reports::<T>::get(2, position).len(), 1);
+        Ok(())
     }
 }
