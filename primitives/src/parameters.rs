@@ -137,6 +137,11 @@ impl Parameters {
             ),
             // The sets of an epoch freeze in a first block, and the seed is made three blocks later.
             (measurement.epoch_blocks >= 4, "an epoch is shorter than four blocks"),
+            // Else a provider could leave, and come back with an empty window, before a challenge it was drawn for is evaluated.
+            (
+                measurement.unbonding_blocks >= measurement.epoch_blocks.saturating_mul(2),
+                "the unbonding time is shorter than two epochs",
+            ),
             (measurement.instants >= 1, "an epoch has no instants"),
             (measurement.committee <= MAX_COMMITTEE, "a committee is larger than 32"),
             (measurement.byzantine.saturating_mul(2) < measurement.committee, "f is not below n/2"),

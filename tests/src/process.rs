@@ -146,16 +146,17 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         .ok_or_else(|| format!("{name} was not built; run cargo build --release --workspace").into())
 }
 
-/// A TCP port, and UDP port of the same number, that nobody uses now.
+/// A TCP port, and UDP port of the same number, that nobody uses now. Below those that the system gives to connections, so
+/// that it is still free when it is used, also after its owner was killed.
 ///
 /// # Errors
 ///
 /// When there are none.
 pub fn free_port() -> Result<u16> {
     for _ in 0..100 {
-        let tcp = TcpListener::bind(("127.0.0.1", 0))?;
-        let port = tcp.local_addr()?.port();
-        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let random = sp_core::H256::random();
+        let port = 20_000 + u16::from_le_bytes([random[0], random[1]]) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }
     }

@@ -24,6 +24,10 @@ const MORTAL_BLOCKS: u64 = 64;
 
 type Legacy = LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>;
 
+/// A call on its way into a block.
+pub type Sent =
+    subxt::tx::TransactionProgress<SubstrateConfig, subxt::client::OnlineClientAtBlockImpl<SubstrateConfig>>;
+
 /// Why something did not work, and whether another try can help.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -157,24 +161,38 @@ impl Node {
     ///
     /// [`Error::Refused`] if it never can.
     pub async fn submit(&self, key: &Keypair, call: &impl Payload) -> Result<(), Error> {
-        tokio::time::timeout(INCLUDED_WITHIN, self.submit_and_wait(key, call))
+        let sent = self.send(key, call).await?;
+        tokio::time::timeout(INCLUDED_WITHIN, Self::included(sent))
             .await
             .map_err(|_| connection("the transaction was not included in time"))?
     }
 
-    async fn submit_and_wait(&self, key: &Keypair, call: &impl Payload) -> Result<(), Error> {
-        let at = self.at(self.best().await?).await?;
-        let account = key.public_key().to_account_id();
-        let nonce = self.legacy.system_account_next_index(&account).await.map_err(connection)?;
-        let parameters =
-            DefaultExtrinsicParamsBuilder::<SubstrateConfig>::new().nonce(nonce).mortal(MORTAL_BLOCKS).build();
-        let mut transactions = at.tx();
-        let signed = transactions
-            .create_signed(call, key, parameters)
-            .await
-            .map_err(|error| Error::Refused(error.to_string()))?;
-        let mut progress = signed.submit_and_watch().await.map_err(|error| explain(&error))?;
-        while let Some(status) = progress.next().await {
+    /// Signs a call with the account's next nonce, and submits it. Calls of one account must not be sent at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if the account cannot pay.
+    pub async fn send(&self, key: &Keypair, call: &impl Payload) -> Result<Sent, Error> {
+        let sending = async {
+            let at = self.at(self.best().await?).await?;
+            let account = key.public_key().to_account_id();
+            let nonce = self.legacy.system_account_next_index(&account).await.map_err(connection)?;
+            let parameters =
+                DefaultExtrinsicParamsBuilder::<SubstrateConfig>::new().nonce(nonce).mortal(MORTAL_BLOCKS).build();
+            let mut transactions = at.tx();
+            let signed = transactions.create_signed(call, key, parameters).await.map_err(connection)?;
+            signed.submit_and_watch().await.map_err(|error| explain(&error))
+        };
+        tokio::time::timeout(ANSWER_WITHIN, sending).await.map_err(|_| connection("no answer"))?
+    }
+
+    /// Waits until a call is in the best block and went well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if it failed there.
+    pub async fn included(mut sent: Sent) -> Result<(), Error> {
+        while let Some(status) = sent.next().await {
             match status.map_err(connection)? {
                 TransactionStatus::InBestBlock(block) | TransactionStatus::InFinalizedBlock(block) => {
                     return match block.wait_for_success().await {

@@ -42,6 +42,9 @@ use weir_probe::{
 /// How long a session is remembered after its start, in milliseconds.
 const REMEMBER_MS: u64 = 600_000;
 
+/// How often a prover may try to prove a challenge: each try is checked against the whole train.
+const PROOF_TRIES: u8 = 3;
+
 /// What a challenger is started with.
 #[derive(Clone)]
 pub struct Settings {
@@ -141,7 +144,7 @@ struct Session {
     start: Instant,
     start_ms: u64,
     duty: Duty,
-    proven: bool,
+    tries_left: u8,
 }
 
 /// A report as it is kept, before it is signed.
@@ -223,7 +226,7 @@ impl Challenger {
             start: instant_of(duty.start),
             start_ms: duty.start,
             duty,
-            proven: false,
+            tries_left: PROOF_TRIES,
         };
         let train = Train {
             to,
@@ -265,9 +268,7 @@ impl Challenger {
             return Err(Refusal::NotTheProver);
         }
         let elapsed = at.checked_duration_since(session.start).ok_or(Refusal::NothingToProve)?;
-        if session.proven {
-            return Err(Refusal::NothingToProve);
-        }
+        session.tries_left = session.tries_left.checked_sub(1).ok_or(Refusal::NothingToProve)?;
         let payload =
             proof_payload(self.genesis, epoch, position, self.identity.public(), commitment.root, &commitment.bitmap);
         let signer =
@@ -275,13 +276,16 @@ impl Challenger {
         if !signer.verify(&payload, &signature) {
             return Err(Refusal::FalseProof);
         }
-        session.proven = true;
         let (key, packets, wire_bytes) = (session.key, session.packets, session.wire_bytes);
         let deadline_ms = session.duty.deadline;
         let proven = tokio::task::spawn_blocking(move || commitment.proven_packets(&key, packets))
             .await
             .map_err(|_| Refusal::Internal)?
             .ok_or(Refusal::FalseProof)?;
+        // Proven once and for all.
+        if let Some(session) = self.sessions.get_mut(&(epoch, position)) {
+            session.tries_left = 0;
+        }
         let kept = Kept {
             epoch,
             position,

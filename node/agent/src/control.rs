@@ -7,6 +7,7 @@ use crate::{
 };
 use futures::StreamExt;
 use libp2p::{
+    connection_limits::{self, ConnectionLimits},
     multiaddr::Protocol,
     ping,
     request_response::{self, OutboundRequestId, ProtocolSupport, ResponseChannel},
@@ -25,8 +26,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection without requests is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The most connections that others may open, in all and each: enough for every provider of a chain.
+const MAX_INCOMING: u32 = 512;
+const MAX_INCOMING_PER_PEER: u32 = 2;
+
 #[derive(NetworkBehaviour)]
 struct Behaviour {
+    limits: connection_limits::Behaviour,
     requests: request_response::Behaviour<Codec>,
     ping: ping::Behaviour,
 }
@@ -91,6 +97,12 @@ impl Control {
             .with_tokio()
             .with_quic()
             .with_behaviour(|_| Behaviour {
+                limits: connection_limits::Behaviour::new(
+                    ConnectionLimits::default()
+                        .with_max_pending_incoming(Some(MAX_INCOMING))
+                        .with_max_established_incoming(Some(MAX_INCOMING))
+                        .with_max_established_per_peer(Some(MAX_INCOMING_PER_PEER)),
+                ),
                 requests: request_response::Behaviour::new(
                     [(PROTOCOL, ProtocolSupport::Full)],
                     request_response::Config::default().with_request_timeout(REQUEST_TIMEOUT),

@@ -4,15 +4,22 @@ use crate::{
     chain::{Error, Node},
     runtime, Fatal,
 };
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use subxt::tx::StaticPayload;
 use subxt_signer::sr25519::Keypair;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch, Mutex};
 use weir_primitives::{measurement::Duty, AccountId};
 
 /// How long to wait before the nodes are tried again; doubles up to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
+
+/// How long a node may be without a new block before another one is tried.
+const SILENT_FOR: Duration = Duration::from_secs(120);
+
+fn silent() -> subxt::rpcs::Error {
+    subxt::rpcs::Error::Client("there was no new block for two minutes".into())
+}
 
 /// A call that reports.
 pub type ReportCall = StaticPayload<runtime::bandwidth::calls::Report>;
@@ -66,7 +73,8 @@ impl Follower<'_> {
                         current.send_replace(None);
                         failure
                     },
-                    Err(Error::Refused(why)) => return Fatal(why),
+                    // Sent twice, the first time through a node that then went away.
+                    Err(Error::Refused(why)) if !why.contains("AlreadyRegistered") => return Fatal(why),
                     Err(error) => error,
                 },
                 Err(error) => error,
@@ -86,7 +94,7 @@ impl Follower<'_> {
         };
         loop {
             tokio::select! {
-                head = heads.next() => match head {
+                head = tokio::time::timeout(SILENT_FOR, heads.next()) => match head.unwrap_or_else(|_| Some(Err(silent()))) {
                     Some(Ok(_)) => match node.ask("MeasurementApi_duties", self.account, None).await {
                         Ok(known) => {
                             self.duties.send_replace(known);
@@ -102,34 +110,42 @@ impl Follower<'_> {
     }
 }
 
-/// Delivers reports one after the other, so that nonces do not collide, each through the node that is followed by then.
-async fn deliver_all(
-    mut outbox: mpsc::UnboundedReceiver<Outgoing>,
-    mut node: watch::Receiver<Option<Node>>,
-    key: Keypair,
-) {
+/// Delivers reports, each through the node that is followed by then.
+async fn deliver_all(mut outbox: mpsc::UnboundedReceiver<Outgoing>, node: watch::Receiver<Option<Node>>, key: Keypair) {
+    let sending = Arc::new(Mutex::new(()));
     while let Some(outgoing) = outbox.recv().await {
-        while crate::now_ms() < outgoing.deadline_ms {
+        tokio::spawn(deliver(outgoing, node.clone(), key.clone(), sending.clone()));
+    }
+}
+
+/// Delivers one report until it is on chain, is refused, or its time is over.
+async fn deliver(outgoing: Outgoing, mut node: watch::Receiver<Option<Node>>, key: Keypair, sending: Arc<Mutex<()>>) {
+    let attempts = async {
+        loop {
             let Ok(current) = node.wait_for(Option::is_some).await.map(|node| node.clone()) else { return };
             let Some(current) = current else { continue };
-            match current.submit(&key, &outgoing.call).await {
-                Ok(()) => {
-                    log::info!("{} is on chain", outgoing.name);
-                    break;
-                },
+            let sent = {
+                // One at a time, so that each gets a nonce of its own; they are waited for together.
+                let _one = sending.lock().await;
+                current.send(&key, &outgoing.call).await
+            };
+            let delivered = match sent {
+                Ok(sent) => Node::included(sent).await,
+                Err(error) => Err(error),
+            };
+            match delivered {
+                Ok(()) => return log::info!("{} is on chain", outgoing.name),
                 // A block whose miner's clock is behind can still be before the start of the challenge.
                 Err(Error::Refused(why)) if !why.contains("NotTheTime") => {
-                    log::warn!("{} was refused: {why}", outgoing.name);
-                    break;
+                    return log::warn!("{} was refused: {why}", outgoing.name);
                 },
-                Err(error) => {
-                    log::debug!("{} did not get through: {error}", outgoing.name);
-                    tokio::time::sleep(FIRST_RETRY).await;
-                },
+                Err(error) => log::debug!("{} did not get through: {error}", outgoing.name),
             }
+            tokio::time::sleep(FIRST_RETRY).await;
         }
-        if crate::now_ms() >= outgoing.deadline_ms {
-            log::warn!("{} did not get on chain in time", outgoing.name);
-        }
+    };
+    let left = Duration::from_millis(outgoing.deadline_ms.saturating_sub(crate::now_ms()));
+    if tokio::time::timeout(left, attempts).await.is_err() {
+        log::warn!("{} did not get on chain in time", outgoing.name);
     }
 }

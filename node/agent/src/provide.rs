@@ -246,7 +246,11 @@ impl Prover {
         let payload = proof_payload(self.genesis, epoch, position, peer_key, commitment.root, &commitment.bitmap);
         let signature = self.identity.sign(&payload).ok()?;
         let proof = Request::Proof { epoch, position, root: commitment.root, bitmap: commitment.bitmap, signature };
-        match self.control.ask(peer, &addresses, proof).await {
+        let mut answer = self.control.ask(peer, &addresses, proof.clone()).await;
+        if answer.is_err() {
+            answer = self.control.ask(peer, &addresses, proof).await;
+        }
+        match answer {
             Ok(Response::Counted { bytes, elapsed_us }) => {
                 log::debug!(
                     "challenge {epoch}/{position}: challenger {account} counted {bytes} bytes in {elapsed_us} µs"

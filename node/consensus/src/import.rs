@@ -166,8 +166,14 @@ where
 
     async fn import_block(&self, mut block: BlockImportParams<Block>) -> Result<ImportResult, Error> {
         let claims = block.remove_intermediate::<PreDigest>(CLAIMS)?;
-        // Punishes nobody: the block may come again when its time has come.
-        check::not_ahead(&claims, check::now()).map_err(|rejection| Error::Other(Box::new(rejection)))?;
+        // The block may come again when its time has come. This answer neither punishes its sender nor restarts sync.
+        if let Err(rejection) = check::not_ahead(&claims, check::now()) {
+            log::debug!(target: "weir", "a block is put off: {rejection}");
+            if let Some(metrics) = &self.metrics {
+                metrics.rejected.with_label_values(&["import", rejection.label()]).inc();
+            }
+            return Ok(ImportResult::MissingState);
+        }
         let parent = *block.header.parent_hash();
         let number = *block.header.number();
         let hash = block.post_hash();

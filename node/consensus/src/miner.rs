@@ -394,7 +394,7 @@ where
         Ok(Built::Template(Box::new(Template { id, proposal, claims, signature })))
     }
 
-    /// Imports a block that was found, and says whether that went well.
+    /// Imports a block that was found, and says whether it is the best one now.
     async fn submit(&self, template: Template<Block>, nonce: u64) -> bool {
         let Template { proposal, claims, signature, .. } = template;
         let (header, body) = proposal.block.deconstruct();
@@ -408,10 +408,10 @@ where
         let hash = Header::hash(&block.post_header());
         block.post_hash = Some(hash);
         match self.block_import.import_block(block).await {
-            Ok(ImportResult::Imported(_)) => {
+            Ok(ImportResult::Imported(imported)) => {
                 self.board.status.lock().authored += 1;
                 log::info!(target: "weir", "mined block {number} ({hash:?}), spending {credit:?} of credit");
-                return true;
+                return imported.is_new_best;
             },
             Ok(other) => log::warn!(target: "weir", "our own block {number} was not imported: {other:?}"),
             Err(error) => log::warn!(target: "weir", "our own block {number} was not imported: {error}"),

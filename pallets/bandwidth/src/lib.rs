@@ -484,8 +484,10 @@ pub mod pallet {
         /// Adds the report of a challenger. Anyone may, until the deadline of the challenge.
         ///
         /// `signature` is by the challenger's identity, over [`weir_primitives::measurement::report_payload`]. A report
-        /// that is taken costs nothing. Followed by [`Event::Reported`].
+        /// that is taken costs nothing. Operational, so that nobody can keep reports out by filling blocks with ordinary
+        /// transactions until the deadline. Followed by [`Event::Reported`].
         #[pallet::call_index(9)]
+        #[pallet::weight((T::WeightInfo::report(), DispatchClass::Operational))]
         pub fn report(
             origin: OriginFor<T>,
             epoch: EpochIndex,
