@@ -65,7 +65,8 @@ pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) ->
 pub fn parameters(client: &FullClient) -> Result<Parameters, ServiceError> {
     // Of the best block: a node that prunes has no state of genesis any more, and they are the same all along.
     let best = client.info().best_hash;
-    let parameters = client.runtime_api().parameters(best).map_err(|error| {
+    let asked = client.runtime_api().parameters(best).map_err(|error| error.to_string());
+    let parameters = asked.and_then(|found| found.ok_or_else(|| "its genesis sets none".into())).map_err(|error| {
         ServiceError::Other(format!("this is no chain of this node: it has no parameters ({error})"))
     })?;
     parameters.check().map_err(|broken| {

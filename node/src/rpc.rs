@@ -61,7 +61,7 @@ pub struct SupplyText {
 pub trait WeirApi {
     /// The parameters of the chain.
     #[method(name = "weir_parameters")]
-    fn parameters(&self) -> RpcResult<Parameters>;
+    fn parameters(&self) -> RpcResult<Option<Parameters>>;
 
     /// The total weight of the chain up to a block, or up to the best one.
     #[method(name = "weir_chainWeight")]
@@ -86,7 +86,7 @@ fn internal(error: impl ToString) -> ErrorObjectOwned {
 }
 
 impl WeirApiServer for Weir {
-    fn parameters(&self) -> RpcResult<Parameters> {
+    fn parameters(&self) -> RpcResult<Option<Parameters>> {
         self.client.runtime_api().parameters(self.client.info().best_hash).map_err(internal)
     }
 

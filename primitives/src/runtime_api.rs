@@ -78,10 +78,10 @@ pub struct Supply {
 sp_api::decl_runtime_apis! {
     /// Block production.
     pub trait ConsensusApi {
-        /// The parameters of the chain.
-        fn parameters() -> Parameters;
-        /// What a child of this block is checked against.
-        fn next_block() -> NextBlock;
+        /// The parameters of the chain; none if its genesis set none, and then it has no blocks.
+        fn parameters() -> Option<Parameters>;
+        /// What a child of this block is checked against; none on a chain without parameters.
+        fn next_block() -> Option<NextBlock>;
         /// The most credit that an author may spend on a child of this block.
         fn spendable_credit(author: AccountId) -> Perbill;
     }

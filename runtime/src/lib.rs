@@ -6,6 +6,10 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![recursion_limit = "512"]
+#![cfg_attr(
+    not(any(test, feature = "try-runtime")),
+    deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
+)]
 // The macros that put the runtime together write items that cannot be documented.
 #![allow(missing_docs)]
 

@@ -7,6 +7,7 @@ use crate::{
     identity::{peer_of, Identity},
     instant_of, now_ms,
     provide::{account_of, addresses},
+    registration,
     runtime::{
         self,
         runtime_types::{bounded_collections::bounded_vec::BoundedVec, weir_primitives::measurement::report},
@@ -28,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use weir_primitives::{
     measurement::{
         endpoint::{self, Service},
-        peer_payload, report_payload, Duty, Report, Role,
+        report_payload, Duty, Report, Role,
     },
     runtime_api::ChallengerStatus,
     AccountId,
@@ -68,11 +69,9 @@ pub async fn run(settings: Settings) -> Fatal {
         Ok(started) => started,
         Err(error) => return error,
     };
-    let genesis = match Node::connect_any(&settings.nodes).await {
-        Ok(node) => node.genesis(),
-        Err(error) => {
-            return Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"))
-        },
+    let genesis = match registration::genesis_of(&settings.nodes).await {
+        Ok(genesis) => genesis,
+        Err(error) => return error,
     };
     let reports = settings.folder.join("reports");
     if let Err(error) = fs::create_dir_all(&reports) {
@@ -107,10 +106,7 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     let endpoint = endpoint::encode(settings.external, Service::Control);
     let known: Option<ChallengerStatus> = node.ask("MeasurementApi_challenger", &account, None).await?;
     let Some(known) = known else {
-        let proof = settings
-            .identity
-            .sign(&peer_payload(node.genesis().into(), &account))
-            .map_err(|error| Error::Refused(error.to_string()))?;
+        let proof = registration::proof(node, &settings.identity, &account)?;
         let call = runtime::tx().bandwidth().register_challenger(
             settings.identity.public(),
             proof,
@@ -120,15 +116,8 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
         log::info!("registered as a challenger");
         return Ok(());
     };
-    if known.peer.0 != settings.identity.public() {
-        return Err(Error::Refused(
-            "the account is registered with another identity; use the --base-path with its identity.key".into(),
-        ));
-    }
-    if known.leaving.is_some() {
-        return Err(Error::Refused("the account is leaving; withdraw its bond before it registers again".into()));
-    }
-    if known.endpoints.iter().map(|it| it.to_vec()).collect::<Vec<_>>() != vec![endpoint.clone()] {
+    registration::check(&settings.identity, &known.peer, known.leaving)?;
+    if !registration::is_only_endpoint(&known.endpoints, &endpoint) {
         let call = runtime::tx().bandwidth().set_challenger_endpoints(BoundedVec(vec![BoundedVec(endpoint)]));
         node.submit(&settings.key, &call).await?;
     }

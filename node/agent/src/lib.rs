@@ -15,6 +15,7 @@ pub mod duties;
 pub mod identity;
 pub mod provide;
 pub mod rate;
+pub mod registration;
 pub mod status;
 pub mod wire;
 

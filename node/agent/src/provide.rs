@@ -5,7 +5,7 @@ use crate::{
     control::Control,
     duties::Follower,
     identity::{peer_of, Identity},
-    instant_of, now_ms, rate,
+    instant_of, now_ms, rate, registration,
     runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
     wire::{proof_payload, Refusal, Request, Response},
     Fatal,
@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use weir_primitives::{
     measurement::{
         endpoint::{self, Service},
-        peer_payload, Duty, Endpoints, Role,
+        Duty, Endpoints, Role,
     },
     runtime_api::ProviderStatus,
     AccountId,
@@ -74,11 +74,9 @@ pub async fn run(settings: Settings) -> Fatal {
         Ok((control, _)) => control,
         Err(error) => return error,
     };
-    let genesis = match Node::connect_any(&settings.nodes).await {
-        Ok(node) => node.genesis(),
-        Err(error) => {
-            return Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"))
-        },
+    let genesis = match registration::genesis_of(&settings.nodes).await {
+        Ok(genesis) => genesis,
+        Err(error) => return error,
     };
     let (duties_sender, duties_receiver) = watch::channel(Vec::new());
     // A provider has no reports of its own; the channel stays open and empty.
@@ -102,10 +100,7 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     let author = settings.mining_author.as_ref().map(|author| subxt::utils::AccountId32(*author.as_ref()));
     let known: Option<ProviderStatus> = node.ask("MeasurementApi_provider", &account, None).await?;
     let Some(known) = known else {
-        let proof = settings
-            .identity
-            .sign(&peer_payload(node.genesis().into(), &account))
-            .map_err(|error| Error::Refused(error.to_string()))?;
+        let proof = registration::proof(node, &settings.identity, &account)?;
         let call = runtime::tx().bandwidth().register_provider(
             settings.declared_bits_per_second,
             settings.identity.public(),
@@ -117,21 +112,14 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
         log::info!("registered as a provider of {}", rate::show(settings.declared_bits_per_second));
         return Ok(());
     };
-    if known.peer.0 != settings.identity.public() {
-        return Err(Error::Refused(
-            "the account is registered with another identity; use the --base-path with its identity.key".into(),
-        ));
-    }
-    if known.leaving.is_some() {
-        return Err(Error::Refused("the account is leaving; withdraw its bond before it registers again".into()));
-    }
+    registration::check(&settings.identity, &known.peer, known.leaving)?;
     if known.declared_bits_per_second != settings.declared_bits_per_second {
         log::warn!(
             "the account is registered with {}; that counts until it leaves and registers again",
             rate::show(known.declared_bits_per_second)
         );
     }
-    if known.endpoints.iter().map(|it| it.to_vec()).collect::<Vec<_>>() != vec![endpoint.clone()] {
+    if !registration::is_only_endpoint(&known.endpoints, &endpoint) {
         let call = runtime::tx().bandwidth().set_provider_endpoints(BoundedVec(vec![BoundedVec(endpoint)]));
         node.submit(&settings.key, &call).await?;
     }

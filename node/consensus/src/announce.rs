@@ -51,7 +51,7 @@ where
         }
         let api = self.client.runtime_api();
         match (api.next_block(parent), api.spendable_credit(parent, claims.author.clone())) {
-            (Ok(next), Ok(spendable)) => check::contextual(&claims, next, spendable),
+            (Ok(Some(next)), Ok(spendable)) => check::contextual(&claims, next, spendable),
             // No state to ask: import will see.
             _ => Ok(()),
         }
@@ -62,7 +62,7 @@ where
         let hash = self.client.info().best_hash;
         let header = self.client.header(hash).ok()??;
         let claims: PreDigest = pre_digest_of(&unsealed::<Block>(&header)).ok()?;
-        let next = self.client.runtime_api().next_block(hash).ok()?;
+        let next = self.client.runtime_api().next_block(hash).ok()??;
         Some(Anchor { number: check::height(&header), timestamp: claims.timestamp, difficulty: next.base })
     }
 }

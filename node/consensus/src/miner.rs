@@ -360,7 +360,7 @@ where
         let author = self.settings.author.clone();
         let (next, credit) = {
             let api = self.client.runtime_api();
-            let next = api.next_block(best).map_err(|error| text(&error))?;
+            let next = api.next_block(best).map_err(|error| text(&error))?.ok_or("the chain has no parameters")?;
             (next, api.spendable_credit(best, author.clone()).map_err(|error| text(&error))?)
         };
         let now = check::now();

@@ -40,7 +40,9 @@ where
             .next_block(parent)
             .and_then(|next| api.spendable_credit(parent, claims.author.clone()).map(|credit| (next, credit)));
         match asked {
-            Ok((next, spendable)) => check::contextual(claims, next, spendable),
+            Ok((Some(next), spendable)) => check::contextual(claims, next, spendable),
+            // A chain without parameters, on which the runtime refuses every block.
+            Ok((None, _)) => Ok(()),
             // The state of the parent is not there, which is not the sender's fault. Import says so too, for it executes
             // on the same state.
             Err(error) => {

@@ -111,7 +111,7 @@ impl Chain {
         )
         .unwrap();
         let client = Arc::new(client);
-        let rules = client.runtime_api().parameters(client.info().genesis_hash).unwrap().consensus;
+        let rules = client.runtime_api().parameters(client.info().genesis_hash).unwrap().unwrap().consensus;
         let import = Import::<Block, Client, Backend>::new(client.clone(), rules.clone(), Oracle::default(), None);
         Self { verifier: Verifier::new(client.clone(), rules.clone(), None), import: Box::new(import), client, rules }
     }
@@ -138,7 +138,7 @@ impl Chain {
 
     /// What an honest child of a block claims, a number of milliseconds after it.
     pub fn claims(&self, parent: Hash, author: Sr25519Keyring, after: u64) -> PreDigest {
-        let next = self.client.runtime_api().next_block(parent).unwrap();
+        let next = self.client.runtime_api().next_block(parent).unwrap().unwrap();
         let is_first = parent == self.genesis();
         let parent_time = next.earliest - self.rules.least_block_interval();
         PreDigest {
@@ -268,5 +268,5 @@ pub fn reclaim(block: &Sealed, claims: &PreDigest, author: Sr25519Keyring, boost
 
 /// The base difficulty of the child of a block.
 pub fn next_base(chain: &Chain, parent: Hash) -> Difficulty {
-    chain.client.runtime_api().next_block(parent).unwrap().base
+    chain.client.runtime_api().next_block(parent).unwrap().unwrap().base
 }
