@@ -202,7 +202,7 @@ where
 }
 
 /// The nearest number that a gauge can show.
-pub(crate) fn approximate(value: U256) -> f64 {
+fn approximate(value: U256) -> f64 {
     value.0.iter().rev().fold(0.0, |sum, limb| sum * 18_446_744_073_709_551_616.0 + *limb as f64)
 }
 

@@ -4,7 +4,7 @@
 //! and before its timestamp gets old. It signs each template before the search begins. The threads take what they search
 //! from a [`Board`]; a template that is replaced there ends the search for the old one.
 
-use crate::{check, import::approximate, verifier::CLAIMS, Metrics};
+use crate::{check, verifier::CLAIMS, Metrics};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use sc_client_api::BlockchainEvents;
@@ -417,18 +417,5 @@ where
             Err(error) => log::warn!(target: "weir", "our own block {number} was not imported: {error}"),
         }
         false
-    }
-}
-
-/// The base difficulty and the required one as numbers that a person can read.
-impl Status {
-    /// The base difficulty, about.
-    pub fn base_hashes(&self) -> f64 {
-        approximate(self.base)
-    }
-
-    /// The required difficulty, about.
-    pub fn required_hashes(&self) -> f64 {
-        approximate(self.required)
     }
 }
