@@ -213,10 +213,11 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
 
     if let Some(settings) = settings {
         log::info!(
-            "Mining for {} with {} thread(s) at {} %",
+            "Mining for {} with {} thread(s) at {} %, {} kernel",
             settings.author.to_ss58check(),
             settings.threads,
             settings.intensity_percent,
+            weir_pow::Kernel::best(),
         );
         let environment = sc_basic_authorship::ProposerFactory::new(
             task_manager.spawn_handle(),

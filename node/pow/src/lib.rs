@@ -6,9 +6,26 @@
 //! valid    ⇔ work, read as a big-endian number, ≤ target
 //! ```
 //!
-//! The message of the inner loop is 40 bytes, which is one permutation of Keccak-f\[1600\].
+//! The message of the inner loop is 40 bytes, which is one permutation of Keccak-f\[1600\]. A [`Search`] runs it for
+//! several nonces at once, with the widest [`Kernel`] that the processor has; all kernels share the permutation in
+//! `keccak`, written once over the operations in `lanes`. The `sha3` crate is what they are tested against, and what
+//! everything but the search is hashed with.
+//!
+//! ```
+//! let image = weir_pow::preimage(b"what is sealed");
+//! let target = [0x0f; 32];
+//! let nonce = weir_pow::Search::new(image, target).find(0..1_000).expect("one hash in sixteen meets this target");
+//! assert!(weir_pow::work(&image, nonce) <= target);
+//! ```
 
+mod keccak;
+mod kernel;
+mod lanes;
 pub mod priority;
+mod search;
+
+pub use kernel::Kernel;
+pub use search::Search;
 
 use sha3::{Digest, Sha3_256};
 
@@ -25,20 +42,9 @@ pub fn work(preimage: &Preimage, nonce: u64) -> [u8; 32] {
     Sha3_256::new().chain_update(preimage).chain_update(nonce.to_le_bytes()).finalize().into()
 }
 
-/// Looks for a nonce in `nonces` whose work is at most `target`, both as big-endian numbers.
-pub fn search(preimage: &Preimage, target: &[u8; 32], nonces: core::ops::Range<u64>) -> Option<u64> {
-    let prefix = Sha3_256::new().chain_update(preimage);
-    nonces.into_iter().find(|nonce| {
-        let hash: [u8; 32] = prefix.clone().chain_update(nonce.to_le_bytes()).finalize().into();
-        // Arrays compare from the first byte on, which is the most significant one.
-        hash <= *target
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn the_hash_is_sha3_256_of_fips_202() {
@@ -52,21 +58,5 @@ mod tests {
         let mut message = vec![7u8; 32];
         message.extend([1, 2, 0, 0, 0, 0, 0, 0]);
         assert_eq!(work(&[7; 32], 0x0201), preimage(&message));
-    }
-
-    #[test]
-    fn a_search_that_finds_nothing_says_so() {
-        assert_eq!(search(&[0; 32], &[0; 32], 0..1_000), None);
-        assert_eq!(search(&[0; 32], &[0xff; 32], 5..5), None);
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_found_is_the_first_nonce_that_meets_the_target(image: [u8; 32], start in 0u64..1 << 40) {
-            let mut target = [0xff; 32];
-            target[0] = 0x0f;
-            let expected = (start..start + 200).find(|nonce| work(&image, *nonce) <= target);
-            prop_assert_eq!(search(&image, &target, start..start + 200), expected);
-        }
     }
 }

@@ -248,7 +248,7 @@ pub fn mine(header: &Header, claims: &PreDigest, signature: sr25519::Signature, 
     let pre_hash = header.hash();
     let preimage = weir_pow::preimage(&seal_payload(pre_hash.as_ref(), &signature));
     let target = claims.required(boost).target().to_big_endian();
-    let nonce = weir_pow::search(&preimage, &target, 0..u64::MAX).unwrap();
+    let nonce = weir_pow::Search::new(preimage, target).find(0..u64::MAX).unwrap();
     Seal { signature, nonce }
 }
 
