@@ -3,6 +3,7 @@
 use sc_chain_spec::{ChainSpecExtension, ChainType, Properties};
 use sc_service::{config::MultiaddrWithPeerId, GenericChainSpec};
 use serde::{Deserialize, Serialize};
+use sp_core::U256;
 use std::path::PathBuf;
 use weir_primitives::parameters::Parameters;
 use weir_runtime::{opaque::Block, WASM_BINARY};
@@ -15,7 +16,13 @@ pub struct Extensions {
     pub fork_blocks: sc_client_api::ForkBlocks<Block>,
     /// Blocks that are refused.
     pub bad_blocks: sc_client_api::BadBlocks<Block>,
+    /// The least weight of the chain that others are known to be on. A node finalizes and mines nothing below it.
+    #[serde(default)]
+    pub minimum_chain_weight: MinimumChainWeight,
 }
+
+/// A total weight, in hashes, as a hexadecimal number; none where it is not known.
+pub type MinimumChainWeight = Option<U256>;
 
 /// A chain spec.
 pub type ChainSpec = GenericChainSpec<Extensions>;

@@ -1,7 +1,8 @@
 //! The command line.
 
 use sc_cli::RunCmd;
-use weir_primitives::AccountId;
+use weir_consensus::fault::Point;
+use weir_primitives::{AccountId, BlockNumber};
 
 /// A node of the Weir chain.
 #[derive(Debug, clap::Parser)]
@@ -16,6 +17,33 @@ pub struct Cli {
 
     #[clap(flatten)]
     pub mining: MiningArgs,
+
+    #[clap(flatten)]
+    pub faults: FaultArgs,
+}
+
+/// Faults to be had on purpose, by tests of what they do. Of no use to anyone else.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Faults, for tests only")]
+pub struct FaultArgs {
+    /// Makes this node's clock wrong by a number of milliseconds.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0, allow_negative_numbers = true)]
+    pub test_clock_offset: i64,
+
+    /// Ends this node without warning at a point, when its chain has come to a height: before-import, after-import,
+    /// before-finality or after-finality.
+    #[arg(long, value_name = "POINT@HEIGHT", value_parser = parse_fault)]
+    pub test_abort_at: Option<(Point, u64)>,
+}
+
+fn parse_fault(text: &str) -> Result<(Point, u64), String> {
+    let (name, height) = text.split_once('@').ok_or("expected POINT@HEIGHT")?;
+    let point = Point::ALL.into_iter().find(|point| point.name() == name);
+    let names = Point::ALL.map(Point::name).join(", ");
+    Ok((
+        point.ok_or_else(|| format!("the point must be one of {names}"))?,
+        height.parse().map_err(|_| "the height must be a number")?,
+    ))
 }
 
 /// How a validator mines. Mining is switched on by `--validator`, or by `--dev`.
@@ -70,6 +98,46 @@ pub enum Subcommand {
     /// Take back blocks that are not finalized.
     Revert(sc_cli::RevertCmd),
 
+    /// Go back to a height, below what is finalized too: the way back from a wrong chain.
+    Rewind(RewindCmd),
+
     /// Show what is in the database.
     ChainInfo(sc_cli::ChainInfoCmd),
+}
+
+/// Go back to a height, below what is finalized too: the way back from a wrong chain.
+///
+/// Makes a new database of the blocks of the best chain up to that height, executing each again, so that whatever follows
+/// from them is as after a fresh sync. The old database is kept beside it until you delete it.
+///
+/// The wrong chain would be followed again if it is the heavier one: name its first wrong block under `badBlocks` in the
+/// chain spec, or the right one under `forkBlocks`, before starting the node.
+#[derive(Debug, clap::Parser)]
+pub struct RewindCmd {
+    /// The height to go back to.
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: BlockNumber,
+
+    #[clap(flatten)]
+    pub shared_params: sc_cli::SharedParams,
+
+    #[clap(flatten)]
+    pub database_params: sc_cli::DatabaseParams,
+
+    #[clap(flatten)]
+    pub pruning_params: sc_cli::PruningParams,
+}
+
+impl sc_cli::CliConfiguration for RewindCmd {
+    fn shared_params(&self) -> &sc_cli::SharedParams {
+        &self.shared_params
+    }
+
+    fn database_params(&self) -> Option<&sc_cli::DatabaseParams> {
+        Some(&self.database_params)
+    }
+
+    fn pruning_params(&self) -> Option<&sc_cli::PruningParams> {
+        Some(&self.pruning_params)
+    }
 }

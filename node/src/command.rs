@@ -3,7 +3,7 @@
 use crate::{
     chain_spec,
     cli::{Cli, Subcommand},
-    preflight, service,
+    preflight, rewind, service,
 };
 use clap::CommandFactory;
 use sc_cli::{Error, SubstrateCli, SyncMode};
@@ -69,6 +69,13 @@ pub fn run() -> sc_cli::Result<()> {
             let PartialComponents { client, task_manager, backend, .. } = service::new_partial(&config)?;
             Ok((cmd.run(client, backend, None), task_manager))
         }),
+        Some(Subcommand::Rewind(cmd)) => {
+            let to = cmd.to;
+            cli.create_runner(cmd)?.async_run(|config| {
+                let (rewinding, task_manager) = rewind::rewind(config, to)?;
+                Ok((rewinding, task_manager))
+            })
+        },
         Some(Subcommand::ChainInfo(cmd)) => cli.create_runner(cmd)?.sync_run(|config| cmd.run::<Block>(&config)),
         None => run_node(&cli),
     }
@@ -84,6 +91,10 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     }
     let mut mining = cli.mining.clone();
     mining.chain = cli.run.shared_params.chain_id(cli.run.shared_params.is_dev());
+    weir_consensus::clock::shift(cli.faults.test_clock_offset);
+    if let Some((point, height)) = cli.faults.test_abort_at {
+        weir_consensus::fault::end_at(point, height);
+    }
     let mut run = cli.run.clone();
     // A template is built several times per block; what the user asks for with --log comes after, and wins.
     run.shared_params.log.insert(0, "sc_basic_authorship=warn".into());

@@ -1,25 +1,37 @@
 //! The parts of the node, put together.
 
-use crate::{cli::MiningArgs, preflight, rpc};
+use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, rpc};
 use futures::FutureExt;
 use sc_client_api::Backend as _;
-use sc_consensus::{BasicQueue, DefaultImportQueue};
-use sc_network::{config::FullNetworkConfiguration, NetworkBackend};
+use sc_consensus::{BasicQueue, ImportQueue};
+use sc_network::{config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend};
+use sc_network_common::role::Roles;
+use sc_network_sync::{
+    engine::SyncingEngine, service::network::NetworkServiceProvider, strategy::SyncingStrategy, SyncingService,
+};
+use sc_network_transactions::TransactionsHandlerController;
 use sc_service::{
-    error::Error as ServiceError, BuildNetworkParams, Configuration, PartialComponents, SpawnTasksParams, TFullBackend,
-    TFullClient, TaskManager,
+    build_default_block_downloader, build_network_advanced, build_polkadot_syncing_strategy,
+    default_gap_sync_body_policy, error::Error as ServiceError, BuildNetworkAdvancedParams, Configuration,
+    PartialComponents, SpawnTasksParams, TFullBackend, TFullClient, TaskManager,
 };
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
+use sp_consensus::block_validation::DefaultBlockAnnounceValidator;
 use sp_core::{crypto::Ss58Codec, sr25519};
 use sp_keystore::KeystorePtr;
 use sp_runtime::traits::Block as BlockT;
 use std::sync::Arc;
 use weir_consensus::{
     announce::Validator,
-    import::{Import, Oracle},
+    condemned::Condemned,
+    import::{self, Import, Oracle},
     miner::{self, Board, Miner},
+    penalty::Penalties,
+    queue::{Ahead, Queue},
     select::Heaviest,
+    strategy::Rayon,
+    verdicts::Verdicts,
     verifier::Verifier,
     Metrics,
 };
@@ -29,25 +41,22 @@ use weir_runtime::{opaque::Block, RuntimeApi};
 pub type FullClient = TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<sp_io::SubstrateHostFunctions>>;
 type FullBackend = TFullBackend<Block>;
 type FullImport = Import<Block, FullClient, FullBackend>;
+type FullQueue = Queue<Block, BasicQueue<Block>>;
+type BlockHash = <Block as BlockT>::Hash;
 type FullPool = sc_transaction_pool::TransactionPoolHandle<Block, FullClient>;
 
 /// What [`new_partial`] makes beside what every node has.
 pub struct Engine {
-    import: FullImport,
-    oracle: Oracle,
-    metrics: Option<Metrics>,
+    /// For blocks that do not go through the queue.
+    pub import: FullImport,
+    /// Its verifier.
+    pub verifier: Verifier<Block, FullClient>,
+    settings: import::Settings<BlockHash>,
     parameters: Parameters,
     telemetry: Option<Telemetry>,
 }
 
-type Partial = PartialComponents<
-    FullClient,
-    FullBackend,
-    Heaviest<Block, FullBackend>,
-    DefaultImportQueue<Block>,
-    FullPool,
-    Engine,
->;
+type Partial = PartialComponents<FullClient, FullBackend, Heaviest<Block, FullBackend>, FullQueue, FullPool, Engine>;
 
 /// The parts that subcommands need as well.
 pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
@@ -91,15 +100,28 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         .build(),
     );
 
-    let oracle = Oracle::default();
-    let import = Import::new(client.clone(), rules.clone(), oracle.clone(), metrics.clone());
-    let import_queue = BasicQueue::new(
-        Verifier::new(client.clone(), rules, metrics.clone()),
+    let minimum_weight = sc_chain_spec::get_extension::<MinimumChainWeight>(config.chain_spec.extensions());
+    let settings = import::Settings {
+        rules: rules.clone(),
+        minimum_weight: minimum_weight.copied().flatten().unwrap_or_default(),
+        oracle: Oracle::default(),
+        condemned: Condemned::default(),
+        metrics: metrics.clone(),
+    };
+    let import = Import::new(client.clone(), backend.clone(), settings.clone());
+    let verdicts = Verdicts::default();
+    let verifier = Verifier::new(client.clone(), rules.clone(), verdicts.clone(), metrics.clone());
+    let executing = BasicQueue::new(
+        verifier.clone(),
         Box::new(import.clone()),
         None,
         &task_manager.spawn_essential_handle(),
         config.prometheus_registry(),
     );
+    let strategy = Rayon::new(0)
+        .map_err(|error| ServiceError::Other(format!("the threads that verify cannot be started: {error}")))?;
+    let ahead = Ahead { strategy, rules, verdicts, metrics };
+    let import_queue = Queue::new(executing, ahead, &task_manager.spawn_essential_handle());
 
     Ok(PartialComponents {
         client,
@@ -109,7 +131,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         import_queue,
         keystore_container,
         transaction_pool,
-        other: Engine { import, oracle, metrics, parameters, telemetry },
+        other: Engine { import, verifier, settings, parameters, telemetry },
     })
 }
 
@@ -138,7 +160,7 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         keystore_container,
         select_chain: _,
         transaction_pool,
-        other: Engine { import, oracle, metrics, parameters, mut telemetry },
+        other: Engine { import, verifier: _, settings: engine, parameters, mut telemetry },
     } = new_partial(&config)?;
     let keystore = keystore_container.keystore();
     let settings = if config.role.is_authority() && mining.mining_threads > 0 {
@@ -147,28 +169,10 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         None
     };
 
-    let announcements = Validator::new(client.clone(), parameters.consensus.clone(), metrics.clone());
-    let net_config = FullNetworkConfiguration::<Block, <Block as BlockT>::Hash, N>::new(
-        &config.network,
-        config.prometheus_registry().cloned(),
-    );
-    let (network, system_rpc_tx, tx_handler_controller, sync_service, _bitswap) =
-        sc_service::build_network(BuildNetworkParams {
-            config: &config,
-            net_config,
-            client: client.clone(),
-            transaction_pool: transaction_pool.clone(),
-            spawn_handle: task_manager.spawn_handle(),
-            spawn_essential_handle: task_manager.spawn_essential_handle(),
-            import_queue,
-            block_announce_validator_builder: Some(Box::new(move |_| Box::new(announcements))),
-            warp_sync_config: None,
-            block_relay: None,
-            metrics: N::register_notification_metrics(config.prometheus_registry()),
-            gap_sync_body_policy: None,
-        })?;
+    let Network { network, system_rpc_tx, tx_handler_controller, sync_service } =
+        build_network::<N>(&config, &client, &transaction_pool, &task_manager, import_queue, &engine)?;
     // Nobody else sets it.
-    let _ = oracle.set(sync_service.clone());
+    let _ = engine.oracle.set(sync_service.clone());
 
     if config.offchain_worker.enabled {
         let workers = sc_offchain::OffchainWorkers::new(sc_offchain::OffchainWorkerOptions {
@@ -234,13 +238,100 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
             oracle: sync_service,
             keystore,
             rules: parameters.consensus,
+            minimum_weight: engine.minimum_weight,
             settings,
             board,
-            metrics,
+            metrics: engine.metrics,
         };
         task_manager.spawn_essential_handle().spawn_blocking("miner", Some("block-authoring"), miner.run());
     }
     Ok(task_manager)
+}
+
+/// What [`build_network`] makes.
+struct Network {
+    network: Arc<dyn NetworkService>,
+    system_rpc_tx: sc_utils::mpsc::TracingUnboundedSender<sc_rpc::system::Request<Block>>,
+    tx_handler_controller: TransactionsHandlerController<BlockHash>,
+    sync_service: Arc<SyncingService<Block>>,
+}
+
+/// The network, with a syncing strategy that bans liars around the SDK's own. As `sc_service::build_network`, which has no
+/// place for one.
+fn build_network<N: NetworkBackend<Block, BlockHash>>(
+    config: &Configuration,
+    client: &Arc<FullClient>,
+    transaction_pool: &Arc<FullPool>,
+    task_manager: &TaskManager,
+    import_queue: FullQueue,
+    engine: &import::Settings<BlockHash>,
+) -> Result<Network, ServiceError> {
+    let registry = config.prometheus_registry();
+    let metrics = N::register_notification_metrics(registry);
+    let mut net_config = FullNetworkConfiguration::<Block, BlockHash, N>::new(&config.network, registry.cloned());
+    let provider = NetworkServiceProvider::new();
+    let (protocol_id, fork_id) = (config.protocol_id(), config.chain_spec.fork_id());
+    let peers = &config.network.default_peers_set;
+
+    let downloader = build_default_block_downloader(
+        &protocol_id,
+        fork_id,
+        &mut net_config,
+        provider.handle(),
+        client.clone(),
+        peers.in_peers.saturating_add(peers.out_peers) as usize,
+        &task_manager.spawn_handle(),
+    );
+    let strategy: Box<dyn SyncingStrategy<Block>> = build_polkadot_syncing_strategy(
+        protocol_id.clone(),
+        fork_id,
+        &mut net_config,
+        None,
+        downloader,
+        client.clone(),
+        &task_manager.spawn_handle(),
+        registry,
+        default_gap_sync_body_policy(config.blocks_pruning),
+    )?;
+    let judge = Validator::new(client.clone(), engine.rules.clone());
+    let strategy = Penalties::new(strategy, Box::new(judge), engine.condemned.clone(), engine.metrics.clone());
+    let (syncing_engine, sync_service, block_announce_config) = SyncingEngine::new(
+        Roles::from(&config.role),
+        client.clone(),
+        registry,
+        metrics.clone(),
+        &net_config,
+        protocol_id.clone(),
+        fork_id,
+        // The strategy judges what is announced, since only it knows by whom.
+        Box::new(DefaultBlockAnnounceValidator),
+        Box::new(strategy),
+        provider.handle(),
+        import_queue.service(),
+        net_config.peer_store_handle(),
+    )?;
+    task_manager.spawn_essential_handle().spawn_blocking("syncing", None, syncing_engine.run());
+
+    let (network, system_rpc_tx, tx_handler_controller, sync_service, _bitswap) =
+        build_network_advanced(BuildNetworkAdvancedParams {
+            role: config.role,
+            protocol_id,
+            fork_id,
+            announce_block: config.announce_block,
+            net_config,
+            client: client.clone(),
+            transaction_pool: transaction_pool.clone(),
+            spawn_handle: task_manager.spawn_handle(),
+            spawn_essential_handle: task_manager.spawn_essential_handle(),
+            import_queue,
+            sync_service,
+            block_announce_config,
+            network_service_provider: provider,
+            metrics_registry: registry,
+            metrics,
+            blocks_pruning: config.blocks_pruning,
+        })?;
+    Ok(Network { network, system_rpc_tx, tx_handler_controller, sync_service })
 }
 
 /// Finds out with what to mine, and that its key is there.

@@ -2,13 +2,12 @@
 
 use crate::{
     check::{self, Rejection},
-    Metrics,
+    clock,
 };
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
-use sp_consensus::block_validation::{BlockAnnounceValidator, Validation};
 use sp_runtime::traits::{Block as BlockT, Header};
-use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+use std::{marker::PhantomData, sync::Arc};
 use weir_primitives::{
     consensus::{asert::Anchor, pre_digest_of, PreDigest},
     parameters::Consensus,
@@ -20,7 +19,6 @@ use weir_primitives::{
 pub struct Validator<Block, C> {
     client: Arc<C>,
     rules: Consensus,
-    metrics: Option<Metrics>,
     _block: PhantomData<Block>,
 }
 
@@ -31,8 +29,8 @@ where
     C::Api: ConsensusApi<Block>,
 {
     /// For the chain of `client`, whose genesis has these rules.
-    pub fn new(client: Arc<C>, rules: Consensus, metrics: Option<Metrics>) -> Self {
-        Self { client, rules, metrics, _block: PhantomData }
+    pub fn new(client: Arc<C>, rules: Consensus) -> Self {
+        Self { client, rules, _block: PhantomData }
     }
 
     /// Checks a header.
@@ -46,7 +44,7 @@ where
         let claims = sealed.pre_digest;
         if !matches!(self.client.status(parent), Ok(sp_blockchain::BlockStatus::InChain)) {
             return self.best().map_or(Ok(()), |best| {
-                check::plausible(&claims, check::height(header), self.rules.schedule(), best, check::now())
+                check::plausible(&claims, check::height(header), self.rules.schedule(), best, clock::now())
             });
         }
         let api = self.client.runtime_api();
@@ -73,31 +71,23 @@ fn unsealed<Block: BlockT>(header: &Block::Header) -> sp_runtime::generic::Diges
     digest
 }
 
-impl<Block, C> BlockAnnounceValidator<Block> for Validator<Block, C>
+/// Says whether an announced header is as it should be.
+pub trait Judge<H>: Send {
+    /// Judges a header.
+    ///
+    /// # Errors
+    ///
+    /// Why it is rejected.
+    fn judge(&self, header: &H) -> Result<(), Rejection>;
+}
+
+impl<Block, C> Judge<Block::Header> for Validator<Block, C>
 where
     Block: BlockT,
     C: ProvideRuntimeApi<Block> + HeaderBackend<Block> + Send + Sync,
     C::Api: ConsensusApi<Block>,
 {
-    fn validate(
-        &mut self,
-        header: &Block::Header,
-        data: &[u8],
-    ) -> Pin<Box<dyn Future<Output = Result<Validation, Box<dyn std::error::Error + Send>>> + Send>> {
-        let verdict = if data.is_empty() { self.check(header) } else { Ok(()) };
-        let validation = match verdict {
-            Ok(()) if data.is_empty() => Validation::Success { is_new_best: false },
-            // This chain announces no data.
-            Ok(()) => Validation::Failure { disconnect: true },
-            Err(rejection) => {
-                log::debug!(target: "weir", "an announced header is rejected: {rejection}");
-                if let Some(metrics) = &self.metrics {
-                    metrics.rejected.with_label_values(&["announcement", rejection.label()]).inc();
-                }
-                // A fork may honestly be far from ours; everything else is a lie.
-                Validation::Failure { disconnect: !matches!(rejection, Rejection::ImplausibleBase { .. }) }
-            },
-        };
-        Box::pin(async { Ok(validation) })
+    fn judge(&self, header: &Block::Header) -> Result<(), Rejection> {
+        self.check(header)
     }
 }

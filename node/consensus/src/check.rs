@@ -1,9 +1,11 @@
 //! The rules that a header is checked against, as pure functions, in the order in which they are applied.
 
+use crate::strategy::Strategy;
+use codec::Encode;
 use sp_core::{crypto::Pair, sr25519, U256};
 use sp_runtime::{
-    traits::{Header, UniqueSaturatedInto},
-    Perbill,
+    traits::{Block as BlockT, Hash, HashingFor, Header, UniqueSaturatedInto},
+    Perbill, StateVersion,
 };
 use weir_primitives::{
     consensus::{
@@ -14,6 +16,9 @@ use weir_primitives::{
     runtime_api::NextBlock,
     BlockNumber, Milliseconds,
 };
+
+/// The context that `sp_core` signs in.
+const SIGNING_CONTEXT: &[u8] = b"substrate";
 
 /// How much easier than our own chain would be at its height and time a header without a known parent may be: forks differ,
 /// but not by this much.
@@ -58,6 +63,12 @@ pub enum Rejection {
         /// The least that is plausible.
         least: U256,
     },
+    /// The body is missing, or is not the one that the header commits to.
+    #[error("the body is not that of the header")]
+    Body,
+    /// Executing the block failed, or came to another state than the header's.
+    #[error("execution: {0}")]
+    Execution(String),
     /// The author does not have that much credit.
     #[error("too much credit: got {got:?}, the author has {most:?}")]
     Credit {
@@ -94,6 +105,8 @@ impl Rejection {
             Self::Base { .. } => "base",
             Self::BelowFloor { .. } => "below_floor",
             Self::ImplausibleBase { .. } => "implausible_base",
+            Self::Body => "body",
+            Self::Execution(_) => "execution",
             Self::Credit { .. } => "credit",
             Self::TooEarly { .. } => "too_early",
             Self::TooFarAhead { .. } => "too_far_ahead",
@@ -108,6 +121,33 @@ impl Rejection {
 ///
 /// [`Rejection::Digest`], [`Rejection::BelowFloor`], [`Rejection::Work`] or [`Rejection::Signature`].
 pub fn context_free<H: Header>(header: &H, rules: &Consensus) -> Result<SealedHeader<H>, Rejection> {
+    let sealed = worked(header, rules)?;
+    signed(&sealed)?;
+    Ok(sealed)
+}
+
+/// The same of many headers at once, with the same verdicts, in the order of the headers. The signatures of a piece are
+/// checked together, which takes about half as long; one by one only if one of them is wrong.
+pub fn context_free_all<H: Header, S: Strategy>(
+    strategy: &S,
+    headers: &[H],
+    rules: &Consensus,
+) -> Vec<Result<SealedHeader<H>, Rejection>> {
+    strategy.map(headers, |headers| {
+        let mut verdicts: Vec<_> = headers.iter().map(|header| worked(header, rules)).collect();
+        if !all_signed(verdicts.iter().flatten()) {
+            for verdict in &mut verdicts {
+                if let Some(rejection) = verdict.as_ref().ok().and_then(|sealed| signed(sealed).err()) {
+                    *verdict = Err(rejection);
+                }
+            }
+        }
+        verdicts
+    })
+}
+
+/// Decoding and work of a header against what it claims.
+fn worked<H: Header>(header: &H, rules: &Consensus) -> Result<SealedHeader<H>, Rejection> {
     let sealed = read_header(header).map_err(Rejection::Digest)?;
     let base = Difficulty(sealed.pre_digest.base);
     if base < rules.floor_difficulty {
@@ -119,11 +159,38 @@ pub fn context_free<H: Header>(header: &H, rules: &Consensus) -> Result<SealedHe
     if !required.is_met_by(work) {
         return Err(Rejection::Work { required: required.0 });
     }
+    Ok(sealed)
+}
+
+/// The signature of a header.
+fn signed<H: Header>(sealed: &SealedHeader<H>) -> Result<(), Rejection> {
     let author = sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(&sealed.pre_digest.author));
     if !sr25519::Pair::verify(&sealed.seal.signature, author_payload(sealed.pre_hash.as_ref()), &author) {
         return Err(Rejection::Signature);
     }
-    Ok(sealed)
+    Ok(())
+}
+
+/// Whether the signatures of all these headers are their authors', checked together.
+///
+/// Ristretto has no cofactor, so that this is true exactly when each one is, but for a chance of 2^-128.
+fn all_signed<'a, H: Header>(sealed: impl Iterator<Item = &'a SealedHeader<H>>) -> bool {
+    let context = schnorrkel::signing_context(SIGNING_CONTEXT);
+    let (mut payloads, mut signatures, mut authors) = (Vec::new(), Vec::new(), Vec::new());
+    for sealed in sealed {
+        let signature: &[u8] = sealed.seal.signature.as_ref();
+        let author: &[u8] = sealed.pre_digest.author.as_ref();
+        let (Ok(signature), Ok(author)) =
+            (schnorrkel::Signature::from_bytes(signature), schnorrkel::PublicKey::from_bytes(author))
+        else {
+            return false;
+        };
+        payloads.push(context.bytes(&author_payload(sealed.pre_hash.as_ref())));
+        signatures.push(signature);
+        authors.push(author);
+    }
+    // Few authors make many blocks.
+    signatures.is_empty() || schnorrkel::verify_batch(payloads, &signatures, &authors, true).is_ok()
 }
 
 /// The claims of a header against the state of its parent.
@@ -140,6 +207,20 @@ pub fn contextual(claims: &PreDigest, next: NextBlock, spendable: Perbill) -> Re
     }
     if claims.timestamp < next.earliest {
         return Err(Rejection::TooEarly { got: claims.timestamp, earliest: next.earliest });
+    }
+    Ok(())
+}
+
+/// The body of a block against its header.
+///
+/// # Errors
+///
+/// [`Rejection::Body`].
+pub fn body<Block: BlockT>(header: &Block::Header, body: Option<&[Block::Extrinsic]>) -> Result<(), Rejection> {
+    let extrinsics = body.ok_or(Rejection::Body)?.iter().map(Encode::encode).collect();
+    // As `frame_system` computes it, and the syncing code checks it.
+    if *header.extrinsics_root() != HashingFor::<Block>::ordered_trie_root(extrinsics, StateVersion::V0) {
+        return Err(Rejection::Body);
     }
     Ok(())
 }
@@ -180,11 +261,6 @@ pub fn not_ahead(claims: &PreDigest, now: Milliseconds) -> Result<(), Rejection>
         return Err(Rejection::TooFarAhead { got: claims.timestamp, now });
     }
     Ok(())
-}
-
-/// What our clock shows.
-pub fn now() -> Milliseconds {
-    sp_timestamp::Timestamp::current().as_millis()
 }
 
 /// The height of a header.

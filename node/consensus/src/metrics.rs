@@ -1,12 +1,32 @@
-use substrate_prometheus_endpoint::{register, CounterVec, Gauge, Opts, PrometheusError, Registry, F64, U64};
+use substrate_prometheus_endpoint::{
+    register, CounterVec, Gauge, Histogram, HistogramOpts, Opts, PrometheusError, Registry, F64, U64,
+};
 
 /// What the engine tells Prometheus.
 #[derive(Clone)]
 pub struct Metrics {
     /// Rejected blocks and headers, by reason and stage.
     pub rejected: CounterVec<U64>,
+    /// Peers that were banned, by what for.
+    pub banned: CounterVec<U64>,
+    /// How many headers were checked at once.
+    pub batch_blocks: Histogram,
+    /// How long that took, for each header.
+    pub verification_seconds: Histogram,
+    /// Whether a header had been checked ahead when the verifier asked.
+    pub verdicts: CounterVec<U64>,
+    /// How long it took to execute a block.
+    pub execution_seconds: Histogram,
+    /// How long it took to import a block, execution and all.
+    pub import_seconds: Histogram,
     /// The base difficulty of the best block.
     pub base_difficulty: Gauge<F64>,
+    /// What the best block had to reach.
+    pub required_difficulty: Gauge<F64>,
+    /// Weight of the last blocks of the best chain for each hash that they needed.
+    pub weight_per_hash: Gauge<F64>,
+    /// The credit that the best block spent, from 0 to 1.
+    pub credit: Gauge<F64>,
     /// The total weight of the best chain.
     pub weight: Gauge<F64>,
     /// How many blocks the best one is ahead of the depth-finalized one.
@@ -34,6 +54,59 @@ impl Metrics {
                 )?,
                 registry,
             )?,
+            banned: register(
+                CounterVec::new(
+                    Opts::new("weir_banned_peers_total", "Peers that were banned, by reason"),
+                    &["reason"],
+                )?,
+                registry,
+            )?,
+            batch_blocks: histogram(
+                registry,
+                "weir_verification_batch_blocks",
+                "Headers that were checked at once",
+                &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0],
+            )?,
+            verification_seconds: histogram(
+                registry,
+                "weir_verification_seconds",
+                "Time to check a header without context",
+                &[1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3],
+            )?,
+            verdicts: register(
+                CounterVec::new(
+                    Opts::new("weir_verdicts_total", "Whether headers had been checked ahead of import"),
+                    &["outcome"],
+                )?,
+                registry,
+            )?,
+            execution_seconds: histogram(
+                registry,
+                "weir_execution_seconds",
+                "Time to execute a block",
+                &[5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0],
+            )?,
+            import_seconds: histogram(
+                registry,
+                "weir_import_seconds",
+                "Time to import a block, execution included",
+                &[5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0],
+            )?,
+            required_difficulty: register(
+                Gauge::new("weir_required_difficulty", "What the best block had to reach, in hashes")?,
+                registry,
+            )?,
+            weight_per_hash: register(
+                Gauge::new(
+                    "weir_weight_per_hash",
+                    "Weight of the best chain for each hash that it needed, averaged over about 64 blocks",
+                )?,
+                registry,
+            )?,
+            credit: register(
+                Gauge::new("weir_credit_spent", "Credit that the best block spent, from 0 to 1")?,
+                registry,
+            )?,
             base_difficulty: register(
                 Gauge::new("weir_base_difficulty", "Base difficulty of the best block, in hashes")?,
                 registry,
@@ -54,4 +127,8 @@ impl Metrics {
             )?,
         })
     }
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, PrometheusError> {
+    register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?, registry)
 }

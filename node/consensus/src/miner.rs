@@ -4,10 +4,10 @@
 //! and before its timestamp gets old. It signs each template before the search begins. The threads take what they search
 //! from a [`Board`]; a template that is replaced there ends the search for the old one.
 
-use crate::{check, verifier::CLAIMS, Metrics};
+use crate::{clock, verifier::CLAIMS, weight, Metrics};
 use futures::StreamExt;
 use parking_lot::Mutex;
-use sc_client_api::BlockchainEvents;
+use sc_client_api::{AuxStore, BlockchainEvents};
 use sc_consensus::{BlockImport, BlockImportParams, BoxBlockImport, ImportResult, StateAction, StorageChanges};
 use sc_transaction_pool_api::TransactionPool;
 use sp_api::ProvideRuntimeApi;
@@ -165,6 +165,8 @@ pub struct Miner<Block: BlockT, C, E, P> {
     pub keystore: KeystorePtr,
     /// The rules of the chain.
     pub rules: Consensus,
+    /// Nothing is mined on a chain that weighs less: it is not the one that others are on.
+    pub minimum_weight: U256,
     /// What to mine with.
     pub settings: Settings,
     /// Shared with the threads, and with whoever wants to know.
@@ -208,7 +210,7 @@ impl Drop for StopOnDrop {
 impl<Block, C, E, P> Miner<Block, C, E, P>
 where
     Block: BlockT,
-    C: ProvideRuntimeApi<Block> + HeaderBackend<Block> + BlockchainEvents<Block> + Send + Sync + 'static,
+    C: ProvideRuntimeApi<Block> + HeaderBackend<Block> + AuxStore + BlockchainEvents<Block> + Send + Sync + 'static,
     C::Api: ConsensusApi<Block>,
     E: Environment<Block> + Send + 'static,
     E::Error: std::fmt::Debug,
@@ -342,13 +344,20 @@ where
 
     /// Builds and signs a block on the best one; nothing while the node catches up, or when that fails.
     async fn build(&mut self, id: u64) -> Built<Block> {
-        if self.oracle.is_major_syncing() {
+        if self.oracle.is_major_syncing() || self.is_too_light() {
             return Built::Nothing;
         }
         self.try_build(id).await.unwrap_or_else(|error| {
             log::warn!(target: "weir", "no block could be built: {error}");
             Built::Nothing
         })
+    }
+
+    /// Whether our chain weighs less than the one that others are known to be on.
+    fn is_too_light(&self) -> bool {
+        !self.minimum_weight.is_zero()
+            && weight::of(&*self.client, self.client.info().best_hash)
+                .map_or(true, |weight| weight < self.minimum_weight)
     }
 
     async fn try_build(&mut self, id: u64) -> Result<Built<Block>, String> {
@@ -361,7 +370,7 @@ where
             let next = api.next_block(best).map_err(|error| text(&error))?.ok_or("the chain has no parameters")?;
             (next, api.spendable_credit(best, author.clone()).map_err(|error| text(&error))?)
         };
-        let now = check::now();
+        let now = clock::now();
         if now < next.earliest {
             return Ok(Built::TooEarly(Duration::from_millis(next.earliest - now)));
         }

@@ -2,29 +2,46 @@
 
 use crate::{
     check::{self, Rejection},
+    verdicts::Verdicts,
     Metrics,
 };
 use sc_consensus::{BlockImportParams, StateAction, Verifier as VerifierT};
 use sp_api::ProvideRuntimeApi;
 use sp_runtime::traits::{Block as BlockT, Header};
-use std::{marker::PhantomData, sync::Arc};
-use weir_primitives::{consensus::PreDigest, parameters::Consensus, runtime_api::ConsensusApi};
+use std::sync::Arc;
+use weir_primitives::{
+    consensus::{read_header, PreDigest, SealedHeader},
+    parameters::Consensus,
+    runtime_api::ConsensusApi,
+};
 
 /// Under which name the verifier hands the claims of a block on to import.
 pub(crate) const CLAIMS: &[u8] = b"weir:claims";
 
-/// Checks a block before it is executed: first what needs no context, then its claims against its parent's state.
-pub struct Verifier<Block, C> {
+/// Checks a block before it is executed: first what needs no context, unless that was done ahead, then its claims against
+/// its parent's state.
+pub struct Verifier<Block: BlockT, C> {
     client: Arc<C>,
     rules: Consensus,
+    verdicts: Verdicts<Block::Hash>,
     metrics: Option<Metrics>,
-    _block: PhantomData<Block>,
 }
 
-impl<Block, C> Verifier<Block, C> {
-    /// For the chain of `client`, whose genesis has these rules.
-    pub fn new(client: Arc<C>, rules: Consensus, metrics: Option<Metrics>) -> Self {
-        Self { client, rules, metrics, _block: PhantomData }
+impl<Block: BlockT, C> Clone for Verifier<Block, C> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            rules: self.rules.clone(),
+            verdicts: self.verdicts.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+impl<Block: BlockT, C> Verifier<Block, C> {
+    /// For the chain of `client`, whose genesis has these rules. What was checked ahead is looked up in `verdicts`.
+    pub fn new(client: Arc<C>, rules: Consensus, verdicts: Verdicts<Block::Hash>, metrics: Option<Metrics>) -> Self {
+        Self { client, rules, verdicts, metrics }
     }
 }
 
@@ -52,6 +69,20 @@ where
         }
     }
 
+    /// The context-free stage, from what was found out ahead if it is there.
+    fn check_alone(&self, header: &Block::Header) -> Result<SealedHeader<Block::Header>, Rejection> {
+        let verdict = self.verdicts.get(&header.hash());
+        if let Some(metrics) = &self.metrics {
+            let outcome = if verdict.is_some() { "hit" } else { "miss" };
+            metrics.verdicts.with_label_values(&[outcome]).inc();
+        }
+        match verdict {
+            Some(Ok(())) => read_header(header).map_err(Rejection::Digest),
+            Some(Err(rejection)) => Err(rejection),
+            None => check::context_free(header, &self.rules),
+        }
+    }
+
     fn reject(&self, stage: &str, rejection: Rejection) -> String {
         if let Some(metrics) = &self.metrics {
             metrics.rejected.with_label_values(&[stage, rejection.label()]).inc();
@@ -68,13 +99,12 @@ where
     C::Api: ConsensusApi<Block>,
 {
     async fn verify(&self, mut block: BlockImportParams<Block>) -> Result<BlockImportParams<Block>, String> {
-        let sealed = check::context_free(&block.header, &self.rules)
-            .map_err(|rejection| self.reject("context-free", rejection))?;
+        let sealed = self.check_alone(&block.header).map_err(|rejection| self.reject("context-free", rejection))?;
         self.check_context(*block.header.parent_hash(), &sealed.pre_digest)
             .map_err(|rejection| self.reject("contextual", rejection))?;
-        if block.body.is_none() {
-            return Err("the block has no body".into());
-        }
+        // Behind this, what execution finds wrong is wrong with the header, and can be remembered under its hash.
+        check::body::<Block>(&block.header, block.body.as_deref())
+            .map_err(|rejection| self.reject("contextual", rejection))?;
 
         block.post_hash = Some(block.header.hash());
         block.header = sealed.unsealed;

@@ -3,7 +3,8 @@
 use codec::Encode;
 use sc_block_builder::BlockBuilderBuilder;
 use sc_client_db::BlocksPruning;
-use sc_consensus::{import_single_block, BlockImportError, BlockImportStatus, BoxBlockImport, IncomingBlock};
+use sc_consensus::{import_single_block, BlockImportError, BlockImportStatus, IncomingBlock};
+use sc_network_types::PeerId;
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
 use sp_consensus::BlockOrigin;
@@ -16,7 +17,9 @@ use sp_runtime::{
 };
 use std::sync::{Arc, OnceLock};
 use weir_consensus::{
-    import::{Import, Oracle},
+    condemned::Condemned,
+    import::{Import, Oracle, Settings},
+    verdicts::Verdicts,
     verifier::Verifier,
     weight,
 };
@@ -81,27 +84,50 @@ impl Sealed {
     pub fn hash(&self) -> Hash {
         self.header.hash()
     }
+
+    /// As it comes from the network.
+    pub fn incoming(&self, origin: Option<PeerId>) -> IncomingBlock<Block> {
+        IncomingBlock {
+            hash: self.hash(),
+            header: Some(self.header.clone()),
+            body: Some(self.body.clone()),
+            indexed_body: None,
+            justifications: None,
+            origin,
+            allow_missing_state: true,
+            skip_execution: false,
+            import_existing: false,
+            state: None,
+        }
+    }
 }
 
 pub struct Chain {
     pub client: Arc<Client>,
     pub rules: Consensus,
-    verifier: Verifier<Block, Client>,
-    import: BoxBlockImport<Block>,
+    pub verdicts: Verdicts<Hash>,
+    pub condemned: Condemned<Hash>,
+    pub verifier: Verifier<Block, Client>,
+    import: Import<Block, Client, Backend>,
 }
 
 /// A clock that no chain of these tests gets ahead of: an hour ago.
 pub fn an_hour_ago() -> u64 {
-    weir_consensus::check::now() - 3_600_000
+    weir_consensus::clock::now() - 3_600_000
 }
 
 impl Chain {
     pub fn new() -> Self {
+        Self::with_minimum_weight(U256::zero())
+    }
+
+    /// A chain of which nothing is finalized before it weighs as much.
+    pub fn with_minimum_weight(minimum_weight: U256) -> Self {
         let backend = Arc::new(Backend::new_test_with_tx_storage(BlocksPruning::KeepAll, 4_096));
         let genesis =
             sc_chain_spec::GenesisBlockBuilder::new_with_storage(genesis(), true, backend.clone(), executor()).unwrap();
         let client = sc_service::client::new_with_backend::<_, _, Block, _, RuntimeApi>(
-            backend,
+            backend.clone(),
             executor(),
             genesis,
             Box::new(sp_core::testing::TaskExecutor::new()),
@@ -112,8 +138,18 @@ impl Chain {
         .unwrap();
         let client = Arc::new(client);
         let rules = client.runtime_api().parameters(client.info().genesis_hash).unwrap().unwrap().consensus;
-        let import = Import::<Block, Client, Backend>::new(client.clone(), rules.clone(), Oracle::default(), None);
-        Self { verifier: Verifier::new(client.clone(), rules.clone(), None), import: Box::new(import), client, rules }
+        let condemned = Condemned::default();
+        let settings = Settings {
+            rules: rules.clone(),
+            minimum_weight,
+            oracle: Oracle::default(),
+            condemned: condemned.clone(),
+            metrics: None,
+        };
+        let verdicts = Verdicts::default();
+        let verifier = Verifier::new(client.clone(), rules.clone(), verdicts.clone(), None);
+        let import = Import::new(client.clone(), backend, settings);
+        Self { client, rules, verdicts, condemned, verifier, import }
     }
 
     pub fn genesis(&self) -> Hash {
@@ -181,20 +217,13 @@ impl Chain {
     }
 
     pub fn import_from(&self, block: &Sealed, origin: BlockOrigin) -> Imported {
-        let incoming = IncomingBlock {
-            hash: block.hash(),
-            header: Some(block.header.clone()),
-            body: Some(block.body.clone()),
-            indexed_body: None,
-            justifications: None,
-            origin: None,
-            allow_missing_state: true,
-            skip_execution: false,
-            import_existing: false,
-            state: None,
-        };
-        let mut handle = &self.import;
-        futures::executor::block_on(import_single_block(&mut Handle(&mut handle), origin, incoming, &self.verifier))
+        let mut import = self.import_handle();
+        futures::executor::block_on(import_single_block(&mut import, origin, block.incoming(None), &self.verifier))
+    }
+
+    /// Its block import, to be given away.
+    pub fn import_handle(&self) -> Import<Block, Client, Backend> {
+        self.import.clone()
     }
 
     /// Builds and imports a number of honest blocks on a block, and says which they are.
@@ -208,28 +237,6 @@ impl Chain {
                 parent
             })
             .collect()
-    }
-}
-
-/// Lends a block import to a function that wants one of its own.
-struct Handle<'a>(&'a mut &'a BoxBlockImport<Block>);
-
-#[async_trait::async_trait]
-impl sc_consensus::BlockImport<Block> for Handle<'_> {
-    type Error = sp_consensus::Error;
-
-    async fn check_block(
-        &self,
-        block: sc_consensus::BlockCheckParams<Block>,
-    ) -> Result<sc_consensus::ImportResult, Self::Error> {
-        self.0.check_block(block).await
-    }
-
-    async fn import_block(
-        &self,
-        block: sc_consensus::BlockImportParams<Block>,
-    ) -> Result<sc_consensus::ImportResult, Self::Error> {
-        self.0.import_block(block).await
     }
 }
 

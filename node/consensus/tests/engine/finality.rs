@@ -106,3 +106,15 @@ fn the_weights_of_displaced_forks_are_forgotten() {
     assert!(weir_consensus::weight::of(&*chain.client, side[0]).is_err());
     assert!(weir_consensus::weight::of(&*chain.client, hashes[1]).is_ok());
 }
+
+#[test]
+fn nothing_is_finalized_on_a_chain_that_weighs_less_than_others_are_known_to() {
+    let depth = u64::from(FINALITY_DEPTH);
+    // One block more than what finalizes the first.
+    let chain = Chain::with_minimum_weight((crate::chain::FIRST_DIFFICULTY * (depth + 2)).into());
+    let hashes = chain.extend(chain.genesis(), Alice, 1, 0);
+    let more = chain.extend(hashes[0], Alice, depth as usize, ON_TIME);
+    assert_eq!((chain.best_number(), chain.finalized()), (FINALITY_DEPTH + 1, 0));
+    chain.extend(*more.last().unwrap(), Alice, 1, ON_TIME);
+    assert_eq!((chain.best_number(), chain.finalized()), (FINALITY_DEPTH + 2, 2));
+}

@@ -8,7 +8,7 @@ use sp_runtime::{
     traits::{Block as _, Header as _},
     DigestItem, Perbill,
 };
-use weir_consensus::{announce::Validator, check, Rejection};
+use weir_consensus::{announce::Validator, check, clock, Rejection};
 use weir_primitives::consensus::{asert::Anchor, read_header, Difficulty, DigestError, PreDigest, Seal};
 
 /// A chain, an honest child of genesis, and what that claims.
@@ -25,7 +25,7 @@ fn context_free(chain: &Chain, block: &Sealed) -> Option<Rejection> {
 
 /// What a header is rejected for when it is announced.
 fn announced(chain: &Chain, block: &Sealed) -> Option<Rejection> {
-    Validator::new(chain.client.clone(), chain.rules.clone(), None).check(&block.header).err()
+    Validator::new(chain.client.clone(), chain.rules.clone()).check(&block.header).err()
 }
 
 /// What a block is rejected for by the verifier, before it is executed.
@@ -171,7 +171,7 @@ fn a_timestamp_too_close_to_the_parent_is_rejected_against_it() {
 fn a_timestamp_too_far_ahead_delays_the_block_and_punishes_nobody() {
     let chain = Chain::new();
     let mut claims = chain.claims(chain.genesis(), Alice, 0);
-    claims.timestamp = check::now() + 60_000;
+    claims.timestamp = clock::now() + 60_000;
     let mut block = chain.build(chain.genesis(), &claims);
     seal(&mut block.header, &claims, Alice, chain.rules.boost);
     assert_eq!(announced(&chain, &block), None);
@@ -179,7 +179,7 @@ fn a_timestamp_too_far_ahead_delays_the_block_and_punishes_nobody() {
     assert!(matches!(chain.import(&block), Err(BlockImportError::MissingState)));
     assert_eq!(chain.best_number(), 0);
     // Ten seconds ahead is fine.
-    claims.timestamp = check::now() + 10_000;
+    claims.timestamp = clock::now() + 10_000;
     let mut block = chain.build(chain.genesis(), &claims);
     seal(&mut block.header, &claims, Alice, chain.rules.boost);
     assert!(chain.import(&block).is_ok());

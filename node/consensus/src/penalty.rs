@@ -1,0 +1,191 @@
+//! Who is punished for what: a wrapper around the syncing strategy, which is the one place that sees a peer beside what it
+//! sent and what came of it.
+//!
+//! - A header that cannot be right, announced or in a block, and a block whose execution fails, ban who sent it, at once and
+//!   for as long as the peer store remembers.
+//! - A fork below what is depth-finalized drops who sent it.
+//! - An unknown parent, a timestamp too far ahead, and what fails on our side punish nobody.
+//!
+//! The hooks of the SDK alone cannot do this: a validator of announcements sees no peer, and the penalty that follows from
+//! it is a thousandth of a ban's; a block that fails verification costs a third of one, a warning in the log, and a restart
+//! of all syncing.
+
+use crate::{announce::Judge, condemned::Condemned, Metrics, Rejection};
+
+use sc_consensus::{BlockImportError, BlockImportStatus};
+use sc_network::{types::ProtocolName, ReputationChange};
+use sc_network_common::sync::message::BlockAnnounce;
+use sc_network_sync::{
+    service::network::NetworkServiceHandle,
+    strategy::{StrategyKey, SyncingAction, SyncingStrategy},
+    types::{BadPeer, SyncStatus},
+};
+use sc_network_types::PeerId;
+use schnellru::{ByLength, LruMap};
+use sp_blockchain::Error as ClientError;
+use sp_runtime::traits::{Block as BlockT, NumberFor};
+use std::any::Any;
+
+/// How many banned peers are remembered until they are gone, so that what they had sent before costs nothing.
+const MOST_SENTENCED: u32 = 1 << 10;
+
+type Processed<B> = (Result<BlockImportStatus<NumberFor<B>>, BlockImportError>, <B as BlockT>::Hash);
+
+/// A syncing strategy that bans liars.
+pub struct Penalties<B: BlockT> {
+    inner: Box<dyn SyncingStrategy<B>>,
+    judge: Box<dyn Judge<B::Header>>,
+    condemned: Condemned<B::Hash>,
+    metrics: Option<Metrics>,
+    sentenced: LruMap<PeerId, ()>,
+    to_ban: Vec<BadPeer>,
+}
+
+impl<B: BlockT> Penalties<B> {
+    /// Around a strategy. `condemned` are the blocks whose execution failed.
+    pub fn new(
+        inner: Box<dyn SyncingStrategy<B>>,
+        judge: Box<dyn Judge<B::Header>>,
+        condemned: Condemned<B::Hash>,
+        metrics: Option<Metrics>,
+    ) -> Self {
+        Self {
+            inner,
+            judge,
+            condemned,
+            metrics,
+            sentenced: LruMap::new(ByLength::new(MOST_SENTENCED)),
+            to_ban: Vec::new(),
+        }
+    }
+
+    fn ban(&mut self, peer: PeerId, reason: &'static str) {
+        if self.sentenced.insert(peer, ()) {
+            log::debug!(target: "weir", "peer {peer} is banned: {reason}");
+            self.to_ban.push(BadPeer(peer, ReputationChange::new_fatal(reason)));
+            if let Some(metrics) = &self.metrics {
+                metrics.banned.with_label_values(&[reason]).inc();
+            }
+        }
+    }
+
+    /// Takes the fault of a peer out of a result, so that the inner strategy neither warns nor begins anew.
+    fn take_fault(&mut self, (result, hash): Processed<B>) -> Processed<B> {
+        let result = match result {
+            Err(BlockImportError::VerificationFailed(Some(peer), _)) => {
+                self.ban(peer, "invalid block");
+                Err(BlockImportError::BadBlock(None))
+            },
+            Err(BlockImportError::IncompleteHeader(Some(peer))) => {
+                self.ban(peer, "block without header");
+                Err(BlockImportError::BadBlock(None))
+            },
+            Err(BlockImportError::BadBlock(Some(peer))) if self.condemned.contains(&hash) => {
+                self.ban(peer, "block fails execution");
+                Err(BlockImportError::BadBlock(None))
+            },
+            other => other,
+        };
+        (result, hash)
+    }
+}
+
+impl<B: BlockT> SyncingStrategy<B> for Penalties<B> {
+    fn on_validated_block_announce(
+        &mut self,
+        is_best: bool,
+        peer: PeerId,
+        announce: &BlockAnnounce<B::Header>,
+    ) -> Option<(B::Hash, NumberFor<B>)> {
+        if self.sentenced.peek(&peer).is_some() {
+            return None;
+        }
+        if let Err(rejection) = self.judge.judge(&announce.header) {
+            log::debug!(target: "weir", "a header that {peer} announced is rejected: {rejection}");
+            if let Some(metrics) = &self.metrics {
+                metrics.rejected.with_label_values(&["announcement", rejection.label()]).inc();
+            }
+            // A fork may honestly be far from ours; everything else is a lie.
+            if !matches!(rejection, Rejection::ImplausibleBase { .. }) {
+                self.ban(peer, "invalid announcement");
+            }
+            return None;
+        }
+        self.inner.on_validated_block_announce(is_best, peer, announce)
+    }
+
+    fn on_blocks_processed(&mut self, imported: usize, count: usize, results: Vec<Processed<B>>) {
+        let results = results.into_iter().map(|result| self.take_fault(result)).collect();
+        self.inner.on_blocks_processed(imported, count, results);
+    }
+
+    fn actions(&mut self, network: &NetworkServiceHandle) -> Result<Vec<SyncingAction<B>>, ClientError> {
+        let mut actions: Vec<_> = self.to_ban.drain(..).map(SyncingAction::DropPeer).collect();
+        actions.extend(self.inner.actions(network)?);
+        Ok(actions)
+    }
+
+    fn add_peer(&mut self, peer: PeerId, best_hash: B::Hash, best_number: NumberFor<B>) {
+        // It was let in again: the peer store has forgotten, and so may we.
+        self.sentenced.remove(&peer);
+        self.inner.add_peer(peer, best_hash, best_number);
+    }
+
+    fn remove_peer(&mut self, peer: &PeerId) {
+        self.inner.remove_peer(peer);
+    }
+
+    fn set_sync_fork_request(&mut self, peers: Vec<PeerId>, hash: &B::Hash, number: NumberFor<B>) {
+        self.inner.set_sync_fork_request(peers, hash, number);
+    }
+
+    fn request_justification(&mut self, hash: &B::Hash, number: NumberFor<B>) {
+        self.inner.request_justification(hash, number);
+    }
+
+    fn clear_justification_requests(&mut self) {
+        self.inner.clear_justification_requests();
+    }
+
+    fn on_justification_import(&mut self, hash: B::Hash, number: NumberFor<B>, success: bool) {
+        self.inner.on_justification_import(hash, number, success);
+    }
+
+    fn on_generic_response(
+        &mut self,
+        peer: &PeerId,
+        key: StrategyKey,
+        protocol: ProtocolName,
+        response: Box<dyn Any + Send>,
+    ) {
+        self.inner.on_generic_response(peer, key, protocol, response);
+    }
+
+    fn on_block_finalized(&mut self, hash: &B::Hash, number: NumberFor<B>) {
+        self.inner.on_block_finalized(hash, number);
+    }
+
+    fn update_chain_info(&mut self, best_hash: &B::Hash, best_number: NumberFor<B>) {
+        self.inner.update_chain_info(best_hash, best_number);
+    }
+
+    fn is_major_syncing(&self) -> bool {
+        self.inner.is_major_syncing()
+    }
+
+    fn num_peers(&self) -> usize {
+        self.inner.num_peers()
+    }
+
+    fn status(&self) -> SyncStatus<B> {
+        self.inner.status()
+    }
+
+    fn num_downloaded_blocks(&self) -> usize {
+        self.inner.num_downloaded_blocks()
+    }
+
+    fn num_sync_requests(&self) -> usize {
+        self.inner.num_sync_requests()
+    }
+}
