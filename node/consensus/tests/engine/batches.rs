@@ -1,6 +1,5 @@
 //! The context-free stage over whole batches.
 
-use crate::chain::{sign, Chain, Sealed};
 use proptest::prelude::*;
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie};
 use sp_runtime::traits::Header as _;
@@ -10,6 +9,7 @@ use weir_consensus::{
     strategy::{Rayon, Sequential, Strategy},
     Rejection,
 };
+use weir_consensus_testing::{sign, Chain, Sealed};
 use weir_primitives::{
     consensus::{read_header, Seal, SealedHeader},
     parameters::Consensus,
@@ -43,7 +43,7 @@ fn seal(header: &Header, signature: sp_core::sr25519::Signature, enough: bool, r
     let nonce = (0u64..)
         .find(|nonce| {
             let seal = Seal { signature, nonce: *nonce };
-            crate::chain::meets(header.hash(), &seal, &claims, rules.boost) == enough
+            weir_consensus_testing::meets(header.hash(), &seal, &claims, rules.boost) == enough
         })
         .unwrap();
     let mut sealed = header.clone();

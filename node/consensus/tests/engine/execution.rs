@@ -1,10 +1,10 @@
 //! Blocks whose seal is right and whose execution is not, and blocks that come more than once.
 
-use crate::chain::{seal, Chain, Sealed};
 use sc_consensus::{BlockImportError, BlockImportStatus};
 use sp_consensus::BlockOrigin;
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
 use sp_runtime::{traits::Header as _, OpaqueExtrinsic};
+use weir_consensus_testing::{seal, Chain, Sealed};
 use weir_primitives::{consensus::read_header, Hash};
 
 /// A sealed block after a change of its header.
@@ -67,7 +67,7 @@ fn the_same_block_twice_at_once_is_imported_once() {
     let new = results.iter().filter(|result| matches!(result, BlockImportStatus::ImportedUnknown(..))).count();
     assert_eq!(new, 1);
     assert_eq!(chain.best(), block.hash());
-    assert_eq!(chain.weight(block.hash()), crate::chain::FIRST_DIFFICULTY.into());
+    assert_eq!(chain.weight(block.hash()), weir_consensus_testing::FIRST_DIFFICULTY.into());
 }
 
 #[test]

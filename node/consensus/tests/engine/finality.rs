@@ -1,8 +1,8 @@
 //! Depth finality, and what forks off around it.
 
-use crate::chain::{Chain, FINALITY_DEPTH};
 use sc_consensus::BlockImportError;
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
+use weir_consensus_testing::{Chain, Options, FINALITY_DEPTH};
 
 const ON_TIME: u64 = 1_000;
 const FAST: u64 = 200;
@@ -66,7 +66,7 @@ fn a_fork_from_below_the_finalized_block_is_refused_before_it_is_executed() {
     for hash in &hashes[..3] {
         let header = sp_blockchain::HeaderBackend::header(&*chain.client, *hash).unwrap().unwrap();
         let body = sc_client_api::BlockBackend::block_body(&*chain.client, *hash).unwrap().unwrap();
-        other.import(&crate::chain::Sealed { header, body }).unwrap();
+        other.import(&weir_consensus_testing::Sealed { header, body }).unwrap();
         parent = *hash;
     }
     for _ in 0..7 {
@@ -111,7 +111,10 @@ fn the_weights_of_displaced_forks_are_forgotten() {
 fn nothing_is_finalized_on_a_chain_that_weighs_less_than_others_are_known_to() {
     let depth = u64::from(FINALITY_DEPTH);
     // One block more than what finalizes the first.
-    let chain = Chain::with_minimum_weight((crate::chain::FIRST_DIFFICULTY * (depth + 2)).into());
+    let chain = Chain::with(Options {
+        minimum_weight: (weir_consensus_testing::FIRST_DIFFICULTY * (depth + 2)).into(),
+        ..Options::default()
+    });
     let hashes = chain.extend(chain.genesis(), Alice, 1, 0);
     let more = chain.extend(hashes[0], Alice, depth as usize, ON_TIME);
     assert_eq!((chain.best_number(), chain.finalized()), (FINALITY_DEPTH + 1, 0));

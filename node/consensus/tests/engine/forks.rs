@@ -1,8 +1,8 @@
 //! The heaviest chain wins, whatever its length.
 
-use crate::chain::{next_base, Chain};
 use sp_core::U256;
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
+use weir_consensus_testing::{next_base, Chain};
 use weir_primitives::consensus::Difficulty;
 
 /// On schedule: the difficulty stays.
@@ -17,7 +17,7 @@ fn the_weight_of_a_chain_is_the_sum_of_its_base_difficulties() {
     let chain = Chain::new();
     let first = chain.extend(chain.genesis(), Alice, 1, 0)[0];
     assert_eq!(chain.weight(chain.genesis()), U256::zero());
-    assert_eq!(chain.weight(first), U256::from(crate::chain::FIRST_DIFFICULTY));
+    assert_eq!(chain.weight(first), U256::from(weir_consensus_testing::FIRST_DIFFICULTY));
     let base = next_base(&chain, first).0;
     let second = chain.extend(first, Alice, 1, SLOW)[0];
     assert_eq!(chain.weight(second), chain.weight(first) + base);
@@ -88,7 +88,7 @@ fn a_header_that_claims_the_ceiling_is_rejected_for_its_work() {
     // Sealed as if it were easy, since nobody can do that much work.
     let mut header = block.header.clone();
     header.digest.logs = vec![claims.to_item()];
-    let signature = crate::chain::sign(header.hash(), Alice);
+    let signature = weir_consensus_testing::sign(header.hash(), Alice);
     header.digest.push(weir_primitives::consensus::Seal { signature, nonce: 0 }.to_item());
     let rejection = weir_consensus::check::context_free(&header, &chain.rules).unwrap_err();
     assert!(matches!(rejection, weir_consensus::Rejection::Work { required } if required == Difficulty::MAX.0));

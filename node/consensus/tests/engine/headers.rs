@@ -1,6 +1,5 @@
 //! What each stage rejects, and how.
 
-use crate::chain::{meets, mine, reclaim, seal, sign, Chain, Sealed};
 use codec::Encode;
 use sc_consensus::{BlockImportError, BlockImportStatus};
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
@@ -9,6 +8,7 @@ use sp_runtime::{
     DigestItem, Perbill,
 };
 use weir_consensus::{announce::Validator, check, clock, Rejection};
+use weir_consensus_testing::{meets, mine, reclaim, seal, sign, Chain, Sealed};
 use weir_primitives::consensus::{asert::Anchor, read_header, Difficulty, DigestError, PreDigest, Seal};
 
 /// A chain, an honest child of genesis, and what that claims.
@@ -172,7 +172,7 @@ fn a_timestamp_too_far_ahead_delays_the_block_and_punishes_nobody() {
     let chain = Chain::new();
     let mut claims = chain.claims(chain.genesis(), Alice, 0);
     claims.timestamp = clock::now() + 60_000;
-    let mut block = chain.build(chain.genesis(), &claims);
+    let mut block = chain.build(chain.genesis(), &claims, vec![]);
     seal(&mut block.header, &claims, Alice, chain.rules.boost);
     assert_eq!(announced(&chain, &block), None);
     // Neither a failed verification nor a bad block, which would cost the sender, nor an error, which would restart sync.
@@ -180,7 +180,7 @@ fn a_timestamp_too_far_ahead_delays_the_block_and_punishes_nobody() {
     assert_eq!(chain.best_number(), 0);
     // Ten seconds ahead is fine.
     claims.timestamp = clock::now() + 10_000;
-    let mut block = chain.build(chain.genesis(), &claims);
+    let mut block = chain.build(chain.genesis(), &claims, vec![]);
     seal(&mut block.header, &claims, Alice, chain.rules.boost);
     assert!(chain.import(&block).is_ok());
 }

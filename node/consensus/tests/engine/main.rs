@@ -1,7 +1,6 @@
 //! The engine against the real runtime, in one process: every rule of the three stages, fork choice, and finality.
 
 mod batches;
-mod chain;
 mod execution;
 mod finality;
 mod forks;

@@ -1,6 +1,5 @@
 //! Who is banned for what.
 
-use crate::chain::{reclaim, Chain};
 use parking_lot::Mutex;
 use sc_consensus::{BlockImportError, BlockImportStatus};
 use sc_network::types::ProtocolName;
@@ -14,6 +13,7 @@ use sc_network_types::PeerId;
 use sp_keyring::Sr25519Keyring::Alice;
 use std::{any::Any, sync::Arc};
 use weir_consensus::{announce::Validator, condemned::Condemned, penalty::Penalties};
+use weir_consensus_testing::{reclaim, Chain};
 use weir_primitives::{consensus::read_header, Hash};
 use weir_runtime::opaque::{Block, Header};
 

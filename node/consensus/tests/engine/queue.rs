@@ -1,6 +1,5 @@
 //! The import queue that checks ahead.
 
-use crate::chain::{Chain, Sealed};
 use parking_lot::Mutex;
 use sc_consensus::{BasicQueue, BlockImportError, BlockImportStatus, ImportQueue, Link};
 use sc_network_types::PeerId;
@@ -12,6 +11,7 @@ use weir_consensus::{
     strategy::{Rayon, Sequential, Strategy},
     Rejection,
 };
+use weir_consensus_testing::{Chain, Sealed};
 use weir_primitives::{consensus::Seal, Hash};
 use weir_runtime::opaque::Block;
 
@@ -78,7 +78,7 @@ fn blocks(count: usize) -> Vec<Sealed> {
 fn without_work(block: &Sealed, chain: &Chain) -> Sealed {
     let mut bad = block.clone();
     for nonce in 0u64.. {
-        let seal = Seal { signature: crate::chain::sign(Hash::zero(), Alice), nonce };
+        let seal = Seal { signature: weir_consensus_testing::sign(Hash::zero(), Alice), nonce };
         bad.header.digest.pop();
         bad.header.digest.push(seal.to_item());
         if matches!(weir_consensus::check::context_free(&bad.header, &chain.rules), Err(Rejection::Work { .. })) {

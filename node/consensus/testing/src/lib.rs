@@ -1,8 +1,10 @@
-//! A chain in memory, with the real runtime, verifier and import, and blocks made to order.
+//! A chain with the real runtime, verifier and import, and blocks made to order, for tests and benchmarks.
+
+#![allow(missing_docs, reason = "only tests and benchmarks use this")]
 
 use codec::Encode;
 use sc_block_builder::BlockBuilderBuilder;
-use sc_client_db::BlocksPruning;
+use sc_client_db::{BlocksPruning, DatabaseSettings, DatabaseSource};
 use sc_consensus::{import_single_block, BlockImportError, BlockImportStatus, IncomingBlock};
 use sc_network_types::PeerId;
 use sp_api::ProvideRuntimeApi;
@@ -12,16 +14,20 @@ use sp_core::{sr25519, storage::well_known_keys, Pair, U256};
 use sp_keyring::Sr25519Keyring;
 use sp_runtime::{
     generic::Digest,
+    generic::Era,
     traits::{Block as BlockT, Header as HeaderT},
-    DigestItem,
+    DigestItem, OpaqueExtrinsic,
 };
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 use weir_consensus::{
     condemned::Condemned,
     import::{Import, Oracle, Settings},
     verdicts::Verdicts,
     verifier::Verifier,
-    weight,
+    weight, Metrics,
 };
 use weir_primitives::{
     consensus::{author_payload, seal_payload, Difficulty, PreDigest, Seal, Work},
@@ -31,12 +37,17 @@ use weir_primitives::{
 };
 use weir_runtime::{
     opaque::{Block, Header},
-    RuntimeApi, WASM_BINARY,
+    RuntimeApi, RuntimeCall, SignedPayload, TxExtension, UncheckedExtrinsic, WASM_BINARY,
 };
 
 pub type Executor = sc_executor::WasmExecutor<sp_io::SubstrateHostFunctions>;
 pub type Backend = sc_client_db::Backend<Block>;
 pub type Client = sc_service::TFullClient<Block, RuntimeApi, Executor>;
+
+/// As in a node.
+const CANONICALIZATION_DELAY: u64 = 4_096;
+const TRIE_CACHE_BYTES: usize = 64 << 20;
+const ROCKSDB_CACHE_MIB: usize = 128;
 
 /// The depth at which the chains of these tests finalize.
 pub const FINALITY_DEPTH: u32 = 4;
@@ -102,6 +113,19 @@ impl Sealed {
     }
 }
 
+/// What a chain may be given instead of the usual.
+#[derive(Default)]
+pub struct Options<'a> {
+    /// Nothing is finalized on a lighter chain.
+    pub minimum_weight: U256,
+    /// Where its RocksDB database is made; in memory if nowhere.
+    pub folder: Option<&'a Path>,
+    /// The timestamp of the first block; an hour ago if not given.
+    pub first_timestamp: Option<u64>,
+    /// What its engine tells.
+    pub metrics: Option<Metrics>,
+}
+
 pub struct Chain {
     pub client: Arc<Client>,
     pub rules: Consensus,
@@ -109,6 +133,7 @@ pub struct Chain {
     pub condemned: Condemned<Hash>,
     pub verifier: Verifier<Block, Client>,
     import: Import<Block, Client, Backend>,
+    first_timestamp: u64,
 }
 
 /// A clock that no chain of these tests gets ahead of: an hour ago.
@@ -116,14 +141,32 @@ pub fn an_hour_ago() -> u64 {
     weir_consensus::clock::now() - 3_600_000
 }
 
+impl Default for Chain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Chain {
     pub fn new() -> Self {
-        Self::with_minimum_weight(U256::zero())
+        Self::with(Options::default())
     }
 
-    /// A chain of which nothing is finalized before it weighs as much.
-    pub fn with_minimum_weight(minimum_weight: U256) -> Self {
-        let backend = Arc::new(Backend::new_test_with_tx_storage(BlocksPruning::KeepAll, 4_096));
+    pub fn with(options: Options<'_>) -> Self {
+        let backend = Arc::new(match options.folder {
+            None => Backend::new_test_with_tx_storage(BlocksPruning::KeepAll, CANONICALIZATION_DELAY),
+            Some(folder) => {
+                let settings = DatabaseSettings {
+                    trie_cache_maximum_size: Some(TRIE_CACHE_BYTES),
+                    state_pruning: None,
+                    source: DatabaseSource::RocksDb { path: folder.into(), cache_size: ROCKSDB_CACHE_MIB },
+                    blocks_pruning: BlocksPruning::KeepAll,
+                    pruning_filters: vec![],
+                    metrics_registry: None,
+                };
+                Backend::new(settings, CANONICALIZATION_DELAY).unwrap()
+            },
+        });
         let genesis =
             sc_chain_spec::GenesisBlockBuilder::new_with_storage(genesis(), true, backend.clone(), executor()).unwrap();
         let client = sc_service::client::new_with_backend::<_, _, Block, _, RuntimeApi>(
@@ -141,15 +184,16 @@ impl Chain {
         let condemned = Condemned::default();
         let settings = Settings {
             rules: rules.clone(),
-            minimum_weight,
+            minimum_weight: options.minimum_weight,
             oracle: Oracle::default(),
             condemned: condemned.clone(),
-            metrics: None,
+            metrics: options.metrics.clone(),
         };
         let verdicts = Verdicts::default();
-        let verifier = Verifier::new(client.clone(), rules.clone(), verdicts.clone(), None);
+        let verifier = Verifier::new(client.clone(), rules.clone(), verdicts.clone(), options.metrics);
         let import = Import::new(client.clone(), backend, settings);
-        Self { client, rules, verdicts, condemned, verifier, import }
+        let first_timestamp = options.first_timestamp.unwrap_or_else(an_hour_ago);
+        Self { client, rules, verdicts, condemned, verifier, import, first_timestamp }
     }
 
     pub fn genesis(&self) -> Hash {
@@ -181,12 +225,12 @@ impl Chain {
             author: author.to_account_id(),
             base: next.base.0,
             credit: Default::default(),
-            timestamp: if is_first { an_hour_ago() + after } else { parent_time + after },
+            timestamp: if is_first { self.first_timestamp + after } else { parent_time + after },
         }
     }
 
     /// Builds the block that a header with these claims is of. The runtime must accept the claims.
-    pub fn build(&self, parent: Hash, claims: &PreDigest) -> Sealed {
+    pub fn build(&self, parent: Hash, claims: &PreDigest, extrinsics: Vec<OpaqueExtrinsic>) -> Sealed {
         let mut builder = BlockBuilderBuilder::new(&*self.client)
             .on_parent_block(parent)
             .fetch_parent_block_number(&*self.client)
@@ -196,17 +240,56 @@ impl Chain {
             .unwrap();
         let mut data = sp_inherents::InherentData::new();
         data.put_data(sp_timestamp::INHERENT_IDENTIFIER, &sp_timestamp::Timestamp::new(claims.timestamp)).unwrap();
-        for inherent in builder.create_inherents(data).unwrap() {
-            builder.push(inherent).unwrap();
+        for extrinsic in builder.create_inherents(data).unwrap().into_iter().chain(extrinsics) {
+            builder.push(extrinsic).unwrap();
         }
         let (header, body) = builder.build().unwrap().block.deconstruct();
         Sealed { header, body }
     }
 
+    /// A signed transfer of a hundredth of a WEIR.
+    pub fn transfer(&self, from: Sr25519Keyring, nonce: u32, to: Sr25519Keyring) -> OpaqueExtrinsic {
+        let call = RuntimeCall::Balances(pallet_balances::Call::transfer_keep_alive {
+            dest: to.to_account_id().into(),
+            value: weir_primitives::PLANCK_PER_WEIR / 100,
+        });
+        let extension: TxExtension = (
+            frame_system::AuthorizeCall::new(),
+            frame_system::CheckNonZeroSender::new(),
+            frame_system::CheckSpecVersion::new(),
+            frame_system::CheckTxVersion::new(),
+            frame_system::CheckGenesis::new(),
+            frame_system::CheckEra::from(Era::Immortal),
+            frame_system::CheckNonce::from(nonce),
+            frame_system::CheckWeight::new(),
+            pallet_transaction_payment::ChargeTransactionPayment::from(0),
+            frame_metadata_hash_extension::CheckMetadataHash::new(false),
+            frame_system::WeightReclaim::new(),
+        );
+        let (genesis, version) = (self.genesis(), weir_runtime::VERSION);
+        let implicit =
+            ((), (), version.spec_version, version.transaction_version, genesis, genesis, (), (), (), None, ());
+        let payload = SignedPayload::from_raw(call.clone(), extension.clone(), implicit);
+        let signature = payload.using_encoded(|bytes| from.pair().sign(bytes));
+        let signed = UncheckedExtrinsic::new_signed(call, from.to_account_id().into(), signature.into(), extension);
+        OpaqueExtrinsic::try_from_encoded_extrinsic(&signed.encode()).unwrap()
+    }
+
     /// Builds and seals an honest block.
     pub fn block(&self, parent: Hash, author: Sr25519Keyring, after: u64) -> Sealed {
+        self.block_of(parent, author, after, vec![])
+    }
+
+    /// Builds and seals an honest block with some transactions.
+    pub fn block_of(
+        &self,
+        parent: Hash,
+        author: Sr25519Keyring,
+        after: u64,
+        extrinsics: Vec<OpaqueExtrinsic>,
+    ) -> Sealed {
         let claims = self.claims(parent, author, after);
-        let mut block = self.build(parent, &claims);
+        let mut block = self.build(parent, &claims, extrinsics);
         seal(&mut block.header, &claims, author, self.rules.boost);
         block
     }
