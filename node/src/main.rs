@@ -6,6 +6,7 @@ mod chain_spec;
 mod cli;
 mod command;
 mod preflight;
+mod resubmit;
 mod rewind;
 mod rpc;
 mod service;

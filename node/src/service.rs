@@ -1,6 +1,6 @@
 //! The parts of the node, put together.
 
-use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, rpc};
+use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, resubmit, rpc};
 use futures::FutureExt;
 use sc_client_api::Backend as _;
 use sc_consensus::{BasicQueue, ImportQueue};
@@ -191,6 +191,12 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
             workers.run(client.clone(), task_manager.spawn_handle()).boxed(),
         );
     }
+
+    task_manager.spawn_handle().spawn(
+        "resubmit-transactions",
+        "transaction-pool",
+        resubmit::resubmit(client.clone(), transaction_pool.clone()),
+    );
 
     let board = Arc::new(Board::default());
     let prometheus_registry = config.prometheus_registry().cloned();

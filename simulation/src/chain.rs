@@ -187,7 +187,7 @@ impl Chain {
         made.bucket = bucket.spend(spent).unwrap_or(bucket);
         made.has_block_in_epoch = true;
         (self.difficulty, self.anchor) = retarget(self.rules.schedule, self.anchor, self.number, timestamp);
-        if self.number % self.rules.epoch == 0 && !self.is_frozen {
+        if self.number.is_multiple_of(self.rules.epoch) && !self.is_frozen {
             self.take_snapshot();
         }
         Made { author, base }

@@ -22,10 +22,13 @@ const BLOCKS: usize = 12_000;
 const FORKS: usize = 1_000;
 
 type Outcome = Result<(), Box<dyn Error>>;
+type Experiment = fn(&Path, ChaCha8Rng) -> Outcome;
+/// The bandwidth of somebody with a share of hash power.
+type BandwidthOf = fn(f64) -> f64;
 
 /// Runs all of them.
 pub fn simulate(out: &Path, seed: u64) -> Outcome {
-    let experiments: [(&str, fn(&Path, ChaCha8Rng) -> Outcome); 8] = [
+    let experiments: [(&str, Experiment); 8] = [
         ("shares of blocks", shares),
         ("identities", identities),
         ("attackers with one resource", one_resource),
@@ -137,7 +140,7 @@ fn one_resource(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
         &out.join("one-resource.png"),
         "A miner without bandwidth among 32 authors who have it",
         &Axis { title: "its hash power, as a multiple of theirs", range: 0.1..16.0, scale: Scale::Logarithmic },
-        &Axis { title: "its share of blocks", range: 0.0..1.0, scale: Scale::Linear },
+        &Axis { title: "its share of blocks", range: 0.0..1.25, scale: Scale::Linear },
         &[
             Series { name: "Weir".into(), mark: Mark::LineAndDots, points: by_hash },
             Series { name: "plain proof of work".into(), mark: Mark::Dashed, points: plain },
@@ -331,7 +334,7 @@ fn private_forks(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     plot(
         &out.join("private-forks.png"),
         "Chance that a private fork overtakes, with the best dates",
-        &Axis { title: "confirmations", range: 0.0..80.0, scale: Scale::Linear },
+        &Axis { title: "confirmations", range: 0.0..112.0, scale: Scale::Linear },
         &Axis { title: "chance", range: 0.0..1.02, scale: Scale::Linear },
         &lines,
     )
@@ -340,7 +343,7 @@ fn private_forks(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
 /// A pool that withholds its blocks (Eyal and Sirer, arXiv 1311.0243), half of the honest following it in a tie.
 fn selfish_mining(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let mut table = Table::new(&["hash_share", "bandwidth_share", "blocks_honestly", "blocks_selfishly"]);
-    let kinds: [(&str, fn(f64) -> f64); 3] =
+    let kinds: [(&str, BandwidthOf); 3] =
         [("no bandwidth", |_| 0.0), ("as much bandwidth as hash", |hash| hash), ("half of the bandwidth", |_| 0.5)];
     let mut lines = vec![];
     for (name, bandwidth_of) in kinds {
@@ -363,7 +366,7 @@ fn selfish_mining(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
         &out.join("selfish-mining.png"),
         "What withholding blocks gains, half of the honest following in a tie",
         &Axis { title: "share of hash power", range: 0.0..0.5, scale: Scale::Linear },
-        &Axis { title: "blocks, against mining honestly", range: 0.0..3.0, scale: Scale::Linear },
+        &Axis { title: "blocks, against mining honestly", range: 0.0..2.0, scale: Scale::Linear },
         &lines,
     )
 }

@@ -3,17 +3,13 @@
 use crate::{
     network::{account, Network, NodeProcess, NodeSettings, PROVIDERS, VALIDATORS},
     observer::{block_at, finalized, height_of, provider, supply, view, Ledger},
+    transfer::signed_offline,
     Result,
 };
 use std::time::{Duration, Instant};
-use subxt::{
-    config::{substrate::SpecVersionForRange, DefaultExtrinsicParamsBuilder},
-    rpcs::rpc_params,
-    utils::H256,
-    OfflineClient, SubstrateConfig,
-};
+use subxt::{rpcs::rpc_params, utils::H256};
 use weir_agent::{chain::Node, rate, runtime};
-use weir_primitives::{runtime_api::Supply, PLANCK_PER_WEIR};
+use weir_primitives::runtime_api::Supply;
 
 /// The height that all must have finalized.
 const FINALIZED_HEIGHT: u64 = 30;
@@ -181,7 +177,7 @@ impl Checker {
     }
 
     async fn transfer(&mut self, network: &mut Network, node: &Node) -> Result<()> {
-        let bytes = signed_offline(node).await?;
+        let bytes = signed_offline(node, "//Ferdie").await?;
         let hexed = subxt::utils::to_hex(&bytes);
         // From a block that no reorganisation can take back.
         let from = height_of(node, finalized(node).await?).await?;
@@ -320,6 +316,7 @@ impl Checker {
             author: None,
             boot_node,
             state_pruning: Some(256),
+            more: vec![],
         })?;
         let node = late.connect().await?;
         let target = height_of(witness, finalized(witness).await?).await?;
@@ -349,36 +346,6 @@ fn ensure(holds: bool, otherwise: &str) -> Result<()> {
 
 async fn supply_at(node: &Node, height: u64) -> Result<Supply> {
     supply(node, Some(block_at(node, height).await?)).await
-}
-
-/// A transfer, made without asking a node for anything but the facts that a wallet keeps.
-async fn signed_offline(node: &Node) -> Result<Vec<u8>> {
-    let best = node.best().await?;
-    let height = height_of(node, best).await?;
-    let version = node.legacy().state_get_runtime_version(None).await?;
-    let key = weir_agent::identity::account_key(Some("//Ferdie"), None)?;
-    let account = key.public_key().to_account_id();
-    let nonce = node.legacy().system_account_next_index(&account).await?;
-    let metadata = subxt::Metadata::decode_from(include_bytes!("../../node/agent/metadata.scale"))?;
-
-    let config = SubstrateConfig::builder()
-        .set_genesis_hash(node.genesis().into())
-        .set_spec_version_for_block_ranges([SpecVersionForRange {
-            block_range: 0..u64::MAX,
-            spec_version: version.spec_version,
-            transaction_version: version.transaction_version,
-        }])
-        .set_metadata_for_spec_versions([(version.spec_version, metadata.arc())])
-        .build();
-    let offline = OfflineClient::<SubstrateConfig>::new_with_config(config).at_block(height)?;
-    let to = subxt::utils::AccountId32(sp_core::H256::random().0);
-    let call = runtime::tx().balances().transfer_keep_alive(to.into(), PLANCK_PER_WEIR);
-    let parameters = DefaultExtrinsicParamsBuilder::<SubstrateConfig>::new()
-        .nonce(nonce)
-        .mortal_from_unchecked(256, height, best)
-        .build();
-    let mut signable = offline.tx().create_signable_offline(&call, parameters)?;
-    Ok(signable.sign(&key)?.into_encoded())
 }
 
 /// What happened to tokens in blocks, by their events.

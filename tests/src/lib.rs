@@ -3,12 +3,14 @@
 //! - [`process`]: processes that end with their owner, and nothing else that is ended.
 //! - [`network`]: nodes and agents, and the chain spec that they share.
 //! - [`observer`]: what a network is doing.
+//! - [`transfer`]: transactions as a wallet makes them.
 //! - [`claims`]: what a network must show.
 
 pub mod claims;
 pub mod network;
 pub mod observer;
 pub mod process;
+pub mod transfer;
 
 /// Why something did not work, for a person.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -88,6 +88,8 @@ pub struct NodeSettings {
     pub boot_node: Option<String>,
     /// Of how many finalized blocks it keeps the state; all if none is said.
     pub state_pruning: Option<u32>,
+    /// What else it is started with.
+    pub more: Vec<String>,
 }
 
 /// A node.
@@ -165,6 +167,7 @@ impl NodeProcess {
         if let Some(boot_node) = &settings.boot_node {
             arguments.extend(["--bootnodes".into(), boot_node.clone()]);
         }
+        arguments.extend(settings.more.iter().cloned());
         Process::start(&binary("weir-node")?, arguments, settings.base_path.join("node.log"))
     }
 
@@ -218,7 +221,25 @@ impl NodeProcess {
     ///
     /// When it has ended by itself, or does not start.
     pub fn kill_and_restart(&mut self) -> Result<()> {
-        self.process.kill()?;
+        self.kill()?;
+        self.restart()
+    }
+
+    /// Ends it as a power failure would.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended by itself.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again with the same data, after it has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn restart(&mut self) -> Result<()> {
         self.process = Self::spawn(&self.settings, self.port, self.rpc_port, self.prometheus_port)?;
         Ok(())
     }
@@ -296,6 +317,7 @@ impl Network {
                 boot_node,
                 // The first one answers for every block; the others prune, as nodes do.
                 state_pruning: (index > 0).then_some(PRUNED_AFTER),
+                more: vec![],
             })?);
         }
         for node in &mut nodes {

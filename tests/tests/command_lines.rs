@@ -136,6 +136,7 @@ async fn a_database_of_another_chain_or_a_damaged_one_is_refused() {
         author: None,
         boot_node: None,
         state_pruning: None,
+        more: vec![],
     })
     .unwrap();
     first.connect().await.unwrap();

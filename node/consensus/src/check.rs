@@ -211,15 +211,18 @@ pub fn contextual(claims: &PreDigest, next: NextBlock, spendable: Perbill) -> Re
     Ok(())
 }
 
-/// The body of a block against its header.
+/// The body of a block against its header, as the runtime with this version of state hashes it.
 ///
 /// # Errors
 ///
 /// [`Rejection::Body`].
-pub fn body<Block: BlockT>(header: &Block::Header, body: Option<&[Block::Extrinsic]>) -> Result<(), Rejection> {
-    let extrinsics = body.ok_or(Rejection::Body)?.iter().map(Encode::encode).collect();
-    // As `frame_system` computes it, and the syncing code checks it.
-    if *header.extrinsics_root() != HashingFor::<Block>::ordered_trie_root(extrinsics, StateVersion::V0) {
+pub fn body<Block: BlockT>(
+    header: &Block::Header,
+    body: &[Block::Extrinsic],
+    version: StateVersion,
+) -> Result<(), Rejection> {
+    let extrinsics = body.iter().map(Encode::encode).collect();
+    if *header.extrinsics_root() != HashingFor::<Block>::ordered_trie_root(extrinsics, version) {
         return Err(Rejection::Body);
     }
     Ok(())

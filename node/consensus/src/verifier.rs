@@ -6,7 +6,8 @@ use crate::{
     Metrics,
 };
 use sc_consensus::{BlockImportParams, StateAction, Verifier as VerifierT};
-use sp_api::ProvideRuntimeApi;
+use sp_api::{CallApiAt, ProvideRuntimeApi};
+use sp_core::traits::CallContext;
 use sp_runtime::traits::{Block as BlockT, Header};
 use std::sync::Arc;
 use weir_primitives::{
@@ -48,7 +49,7 @@ impl<Block: BlockT, C> Verifier<Block, C> {
 impl<Block, C> Verifier<Block, C>
 where
     Block: BlockT,
-    C: ProvideRuntimeApi<Block> + Send + Sync,
+    C: ProvideRuntimeApi<Block> + CallApiAt<Block> + Send + Sync,
     C::Api: ConsensusApi<Block>,
 {
     fn check_context(&self, parent: Block::Hash, claims: &PreDigest) -> Result<(), Rejection> {
@@ -66,6 +67,18 @@ where
                 log::debug!(target: "weir", "the state of block {parent:?} cannot be asked: {error}");
                 Ok(())
             },
+        }
+    }
+
+    /// The body against the header. Behind this, what execution finds wrong is wrong with the header, and can be remembered
+    /// under its hash.
+    fn check_body(&self, block: &BlockImportParams<Block>) -> Result<(), Rejection> {
+        let body = block.body.as_deref().ok_or(Rejection::Body)?;
+        let context = CallContext::Onchain { import: true };
+        match self.client.runtime_version_at(*block.header.parent_hash(), context) {
+            Ok(version) => check::body::<Block>(&block.header, body, version.extrinsics_root_state_version()),
+            // Without the state of the parent the block is not executed.
+            Err(_) => Ok(()),
         }
     }
 
@@ -95,16 +108,14 @@ where
 impl<Block, C> VerifierT<Block> for Verifier<Block, C>
 where
     Block: BlockT,
-    C: ProvideRuntimeApi<Block> + Send + Sync + 'static,
+    C: ProvideRuntimeApi<Block> + CallApiAt<Block> + Send + Sync + 'static,
     C::Api: ConsensusApi<Block>,
 {
     async fn verify(&self, mut block: BlockImportParams<Block>) -> Result<BlockImportParams<Block>, String> {
         let sealed = self.check_alone(&block.header).map_err(|rejection| self.reject("context-free", rejection))?;
         self.check_context(*block.header.parent_hash(), &sealed.pre_digest)
             .map_err(|rejection| self.reject("contextual", rejection))?;
-        // Behind this, what execution finds wrong is wrong with the header, and can be remembered under its hash.
-        check::body::<Block>(&block.header, block.body.as_deref())
-            .map_err(|rejection| self.reject("contextual", rejection))?;
+        self.check_body(&block).map_err(|rejection| self.reject("contextual", rejection))?;
 
         block.post_hash = Some(block.header.hash());
         block.header = sealed.unsealed;

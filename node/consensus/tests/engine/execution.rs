@@ -36,7 +36,7 @@ fn a_block_whose_execution_traps_is_bad_and_is_remembered() {
     let mut header = read.unsealed;
     let root = <sp_runtime::traits::BlakeTwo256 as sp_runtime::traits::Hash>::ordered_trie_root(
         vec![],
-        sp_runtime::StateVersion::V0,
+        weir_runtime::VERSION.extrinsics_root_state_version(),
     );
     header.set_extrinsics_root(root);
     seal(&mut header, &read.pre_digest, Alice, chain.rules.boost);
@@ -86,4 +86,12 @@ fn of_a_block_of_ours_and_one_from_the_network_at_once_one_is_best_and_both_are_
         let next = chain.extend(theirs.hash(), Bob, 1, 1_000);
         assert_eq!(chain.best(), next[0]);
     }
+}
+
+#[test]
+fn a_block_with_transactions_is_imported() {
+    let chain = Chain::new();
+    let transfers = (0..5).map(|nonce| chain.transfer(Alice, nonce, Bob)).collect();
+    let block = chain.block_of(chain.genesis(), Alice, 0, transfers);
+    assert!(matches!(chain.import(&block), Ok(BlockImportStatus::ImportedUnknown(1, _, _))));
 }

@@ -1,0 +1,371 @@
+//! Faults and lies, on real processes: whatever happens to a node, it comes back to the chain that others are on.
+
+use serde_json::{json, Value};
+use std::{
+    fs,
+    future::Future,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use subxt::{rpcs::rpc_params, utils::H256};
+use weir_agent::chain::Node;
+use weir_consensus::fault::Point;
+use weir_e2e::{
+    network::{account, calibrate, write_chain_spec, NodeProcess, NodeSettings},
+    observer::{block_at, finalized, height_of, view},
+    process::{binary, run},
+    transfer::signed_offline,
+};
+
+/// How often something that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long anything may take on a busy machine.
+const WITHIN: Duration = Duration::from_secs(180);
+
+/// A chain of its own, in a folder that goes with it.
+struct Lab {
+    folder: tempfile::TempDir,
+    chain: PathBuf,
+}
+
+impl Lab {
+    /// With blocks of a second and a finality depth.
+    fn new(depth: u32, miners: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let chain = write_chain_spec(folder.path(), "dev", |genesis| {
+            let parameters = &mut genesis["difficulty"]["parameters"];
+            parameters["consensus"]["finalityDepth"] = depth.into();
+            parameters["consensus"]["creditCapBlocks"] = depth.into();
+            parameters["measurement"]["epochBlocks"] = (depth + 8).into();
+            parameters["measurement"]["unbondingBlocks"] = (3 * (depth + 8)).into();
+            calibrate(genesis, miners);
+        })
+        .unwrap();
+        Self { folder, chain }
+    }
+
+    /// Starts a node that knows no other.
+    async fn start(&self, name: &str, author: Option<&str>, more: &[&str]) -> Peer {
+        let mut process = NodeProcess::start(self.settings(name, author, more)).unwrap();
+        let address = process.address().await.unwrap();
+        let node = process.connect().await.unwrap();
+        Peer { process, node, address }
+    }
+
+    fn settings(&self, name: &str, author: Option<&str>, more: &[&str]) -> NodeSettings {
+        NodeSettings {
+            name: name.into(),
+            chain: self.chain.clone(),
+            base_path: self.folder.path().join(name),
+            author: author.map(Into::into),
+            boot_node: None,
+            state_pruning: None,
+            more: ["--reserved-only"].iter().chain(more).map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A node, a connection to it, and where others find it.
+struct Peer {
+    process: NodeProcess,
+    node: Node,
+    address: String,
+}
+
+impl Peer {
+    /// Starts it again, after it has ended.
+    async fn restart(&mut self) {
+        self.process.restart().unwrap();
+        self.node = self.process.connect().await.unwrap();
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+    }
+}
+
+/// Waits until something is so.
+async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < WITHIN, "it takes too long until {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn height(node: &Node) -> u64 {
+    view(node).await.map_or(0, |view| view.height)
+}
+
+async fn until_height(node: &Node, wanted: u64) {
+    until(&format!("height {wanted}"), || async { height(node).await >= wanted }).await;
+}
+
+/// Lets two nodes connect to each other.
+async fn link(one: &Peer, other: &Peer) {
+    for (from, to) in [(one, other), (other, one)] {
+        let _: Value = from.node.rpc().request("system_addReservedPeer", rpc_params![&to.address]).await.unwrap();
+    }
+}
+
+/// Parts two nodes.
+async fn part(one: &Peer, other: &Peer) {
+    for (from, to) in [(one, other), (other, one)] {
+        let peer = to.address.rsplit('/').next().unwrap();
+        let _: Value = from.node.rpc().request("system_removeReservedPeer", rpc_params![peer]).await.unwrap();
+    }
+}
+
+/// Whether all these nodes have the same block at a height.
+async fn agree(nodes: &[&Node], at: u64) -> bool {
+    let mut hashes = Vec::new();
+    for node in nodes {
+        let Ok(hash) = block_at(node, at).await else { return false };
+        hashes.push(hash);
+    }
+    hashes.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+async fn weight(node: &Node, hash: H256) -> String {
+    node.rpc().request("weir_chainWeight", rpc_params![hash]).await.unwrap()
+}
+
+/// How many transactions of an account are in the chain of a node.
+async fn transactions(node: &Node, secret: &str) -> u32 {
+    let best = node.best().await.unwrap();
+    node.ask("AccountNonceApi_account_nonce", account(secret).unwrap(), Some(best)).await.unwrap()
+}
+
+async fn submit(node: &Node, transaction: &[u8]) {
+    let hexed = subxt::utils::to_hex(transaction);
+    let _: Value = node.rpc().request("author_submitExtrinsic", rpc_params![hexed]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_of_forty_blocks_heals_into_one_chain_and_no_transaction_is_lost() {
+    let lab = Lab::new(64, 4);
+    let mut peers = Vec::new();
+    for (name, author) in [("a", "//Alice"), ("b", "//Bob"), ("c", "//Charlie"), ("d", "//Dave")] {
+        peers.push(lab.start(name, Some(author), &[]).await);
+    }
+    let nodes: Vec<&Node> = peers.iter().map(|peer| &peer.node).collect();
+    let (within, across) = ([(0, 1), (2, 3)], [(0, 2), (0, 3), (1, 2), (1, 3)]);
+    for (one, other) in within.into_iter().chain(across) {
+        link(&peers[one], &peers[other]).await;
+    }
+    until_height(nodes[3], 3).await;
+    until("all agree", || agree(&nodes, 3)).await;
+    // Signed on a block that both sides will have.
+    let (left, right) =
+        (signed_offline(nodes[0], "//Eve").await.unwrap(), signed_offline(nodes[0], "//Ferdie").await.unwrap());
+
+    for (one, other) in across {
+        part(&peers[one], &peers[other]).await;
+    }
+    until("each has one peer", || async {
+        let mut are_halves = true;
+        for node in &nodes {
+            are_halves &= view(node).await.is_ok_and(|view| view.peers == 1);
+        }
+        are_halves
+    })
+    .await;
+    let begun = height(nodes[0]).await.max(height(nodes[2]).await);
+    submit(nodes[0], &left).await;
+    submit(nodes[2], &right).await;
+    until_height(nodes[0], begun + 40).await;
+    until_height(nodes[2], begun + 40).await;
+    assert!(!agree(&nodes, begun + 20).await, "the halves mined one chain: they were not parted");
+    assert_eq!((transactions(nodes[0], "//Eve").await, transactions(nodes[2], "//Ferdie").await), (1, 1));
+
+    for (one, other) in across {
+        link(&peers[one], &peers[other]).await;
+    }
+    until("all agree on what was mined apart", || agree(&nodes, begun + 20)).await;
+    for node in &nodes {
+        until("the transactions of both halves are in the one chain", || async {
+            transactions(node, "//Eve").await == 1 && transactions(node, "//Ferdie").await == 1
+        })
+        .await;
+    }
+}
+
+/// That the weight which a node has stored for every block is the one that a fresh sync from it comes to.
+async fn assert_weights_are_those_of_a_fresh_sync(lab: &Lab, peer: &Peer) {
+    let fresh = lab.start("fresh", None, &[]).await;
+    let (node, synced) = (&peer.node, &fresh.node);
+    link(peer, &fresh).await;
+    let top = height_of(node, finalized(node).await.unwrap()).await.unwrap();
+    until_height(synced, top).await;
+    for at in 1..=top {
+        let hash = block_at(node, at).await.unwrap();
+        assert_eq!(block_at(synced, at).await.unwrap(), hash);
+        assert_eq!(weight(synced, hash).await, weight(node, hash).await, "at height {at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_killed_thirty_times_at_random_moments_starts_every_time_with_its_weights_right() {
+    let lab = Lab::new(8, 1);
+    let mut peer = lab.start("killed", Some("//Alice"), &[]).await;
+    let mut kept = 0;
+    for round in 0u64..30 {
+        let found = height_of(&peer.node, finalized(&peer.node).await.unwrap()).await.unwrap();
+        assert!(found >= kept, "finalized {found} after {kept}, round {round}");
+        kept = found;
+        // Not on the beat of anything.
+        tokio::time::sleep(Duration::from_millis(100 + round * 7919 % 1_100)).await;
+        peer.kill();
+        peer.restart().await;
+    }
+    until_height(&peer.node, kept + 10).await;
+    assert_weights_are_those_of_a_fresh_sync(&lab, &peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_ends_at_any_point_of_import_or_finality_goes_on_with_its_weights_right() {
+    let lab = Lab::new(8, 1);
+    let mut peer = lab.start("ended", Some("//Alice"), &[]).await;
+    let usual = peer.process.settings.more.clone();
+    let mut height = 12;
+    for point in Point::ALL {
+        peer.kill();
+        let fault = format!("{}@{height}", point.name());
+        peer.process.settings.more.extend(["--test-abort-at".into(), fault.clone()]);
+        peer.process.restart().unwrap();
+        let begun = Instant::now();
+        while peer.process.ended().is_none() {
+            assert!(begun.elapsed() < WITHIN, "it does not come to {fault}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        peer.process.settings.more = usual.clone();
+        peer.restart().await;
+        until_height(&peer.node, height + 2).await;
+        height += 4;
+    }
+    assert_weights_are_those_of_a_fresh_sync(&lab, &peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_ten_seconds_off_holds_nobody_up() {
+    let lab = Lab::new(8, 3);
+    let honest = lab.start("honest", Some("//Alice"), &[]).await;
+    let ahead = lab.start("ahead", Some("//Bob"), &["--test-clock-offset", "10000"]).await;
+    let behind = lab.start("behind", Some("//Charlie"), &["--test-clock-offset", "-10000"]).await;
+    let nodes = [&honest.node, &ahead.node, &behind.node];
+    link(&honest, &ahead).await;
+    link(&honest, &behind).await;
+    until_height(nodes[0], 25).await;
+    until("all have finalized the same", || async {
+        let lowest = height_of(nodes[0], finalized(nodes[0]).await.unwrap()).await.unwrap();
+        lowest >= 10 && agree(&nodes, lowest).await
+    })
+    .await;
+    // The one that is ahead has dated the chain into the future; those of others still come.
+    let mut authors = std::collections::BTreeSet::new();
+    for at in 1..=height(nodes[0]).await {
+        let claims = weir_e2e::observer::claims(nodes[0], block_at(nodes[0], at).await.unwrap()).await.unwrap();
+        authors.insert(claims.author);
+    }
+    assert!(authors.contains(&account("//Bob").unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_slept_for_a_day_and_a_node_that_was_away_meanwhile_go_on() {
+    let lab = Lab::new(8, 1);
+    let yesterday = ["--test-clock-offset", "-86400000"];
+    let mut awake = lab.start("awake", Some("//Alice"), &yesterday).await;
+    let mut away = lab.start("away", None, &yesterday).await;
+    link(&awake, &away).await;
+    until_height(&away.node, 3).await;
+    away.kill();
+    until_height(&awake.node, 14).await;
+    let before = block_at(&awake.node, 14).await.unwrap();
+    awake.kill();
+
+    // A day later.
+    for peer in [&mut awake, &mut away] {
+        peer.process.settings.more.truncate(1);
+        peer.restart().await;
+    }
+    link(&awake, &away).await;
+    until_height(&awake.node, 30).await;
+    until_height(&away.node, 30).await;
+    assert_eq!(block_at(&away.node, 14).await.unwrap(), before);
+}
+
+/// Goes back to a height with the subcommand, and says what it printed.
+fn rewind(process: &NodeProcess, to: u64) -> String {
+    let (chain, base) =
+        (process.settings.chain.display().to_string(), process.settings.base_path.display().to_string());
+    let to = to.to_string();
+    let arguments = ["rewind", "--to", &to, "--chain", &chain, "--base-path", &base, "--state-pruning", "archive"];
+    let output = run(&binary("weir-node").unwrap(), arguments, WITHIN).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The chain spec, with a checkpoint.
+fn with_checkpoint(chain: &Path, at: u64, hash: H256) -> PathBuf {
+    let mut spec: Value = serde_json::from_slice(&fs::read(chain).unwrap()).unwrap();
+    spec["forkBlocks"] = json!([[at, hash]]);
+    let file = chain.with_file_name("chain-spec-with-checkpoint.json");
+    fs::write(&file, serde_json::to_vec(&spec).unwrap()).unwrap();
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_its_only_peer_lied_to_comes_back_by_rewinding_below_finality_to_a_checkpoint() {
+    let lab = Lab::new(8, 2);
+    let honest = lab.start("honest", Some("//Alice"), &[]).await;
+    let mut liar = lab.start("liar", Some("//Bob"), &[]).await;
+    let mut victim = lab.start("victim", None, &[]).await;
+    link(&liar, &victim).await;
+    until("the victim has finalized the lie", || async {
+        height_of(&victim.node, finalized(&victim.node).await.unwrap()).await.unwrap() >= 2
+    })
+    .await;
+    until_height(&honest.node, 14).await;
+    part(&liar, &victim).await;
+    liar.kill();
+
+    // It does not follow the honest chain, however heavy: that would take back what it has finalized.
+    let lie = block_at(&victim.node, 2).await.unwrap();
+    link(&honest, &victim).await;
+    until_height(&honest.node, height(&victim.node).await + 10).await;
+    assert_eq!(block_at(&victim.node, 2).await.unwrap(), lie);
+    victim.kill();
+
+    let truth = block_at(&honest.node, 1).await.unwrap();
+    victim.process.settings.chain = with_checkpoint(&lab.chain, 1, truth);
+    let said = rewind(&victim.process, 0);
+    assert!(said.contains("ends at block 0") && said.contains("before-rewind"), "{said}");
+    victim.restart().await;
+    link(&honest, &victim).await;
+    until_height(&victim.node, 10).await;
+    assert_eq!(block_at(&victim.node, 1).await.unwrap(), truth);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewound_chain_has_the_weights_that_it_had_and_can_go_on() {
+    let lab = Lab::new(8, 1);
+    let mut peer = lab.start("rewound", Some("//Alice"), &[]).await;
+    until_height(&peer.node, 20).await;
+    let mut known = Vec::new();
+    for at in 1..=6 {
+        let hash = block_at(&peer.node, at).await.unwrap();
+        known.push((at, hash, weight(&peer.node, hash).await));
+    }
+    peer.kill();
+    rewind(&peer.process, 6);
+    peer.process.settings.author = None;
+    peer.restart().await;
+    assert_eq!(height(&peer.node).await, 6);
+    for (at, hash, weighed) in known {
+        assert_eq!((block_at(&peer.node, at).await.unwrap(), weight(&peer.node, hash).await), (hash, weighed));
+    }
+    peer.kill();
+    peer.process.settings.author = Some("//Alice".into());
+    peer.restart().await;
+    until_height(&peer.node, 10).await;
+}
