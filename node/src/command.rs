@@ -70,11 +70,14 @@ pub fn run() -> sc_cli::Result<()> {
             Ok((cmd.run(client, backend, None), task_manager))
         }),
         Some(Subcommand::Rewind(cmd)) => {
-            let to = cmd.to;
+            let mut rewound = None;
             cli.create_runner(cmd)?.async_run(|config| {
-                let (rewinding, task_manager) = rewind::rewind(config, to)?;
-                Ok((rewinding, task_manager))
-            })
+                let (work, task_manager, databases) = rewind::rewind(config, cmd.to)?;
+                rewound = Some(databases);
+                Ok((work, task_manager))
+            })?;
+            // Now that both databases are closed.
+            rewound.map_or(Ok(()), rewind::Rewound::replace)
         },
         Some(Subcommand::ChainInfo(cmd)) => cli.create_runner(cmd)?.sync_run(|config| cmd.run::<Block>(&config)),
         None => run_node(&cli),

@@ -1,31 +1,62 @@
 //! Going back to an earlier height, below what is finalized too.
 
 use crate::service::{self, Engine};
+use parking_lot::Mutex;
 use sc_client_api::{BlockBackend, HeaderBackend};
-use sc_consensus::{import_single_block, BlockImportStatus, IncomingBlock};
+use sc_consensus::{import_single_block, BlockImport, BlockImportError, IncomingBlock, Verifier};
 use sc_service::{Configuration, PartialComponents, TaskManager};
 use sp_consensus::BlockOrigin;
-use sp_runtime::traits::{Block as _, SaturatedConversion};
+use sp_runtime::traits::Block as _;
 use std::{
     future::Future,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
-use weir_primitives::BlockNumber;
+use weir_primitives::{BlockNumber, Hash};
+use weir_runtime::opaque::Block;
 
 /// How often progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// Makes a database of the blocks of the best chain up to a height, and puts it in the place of the present one, which is
-/// kept under another name.
+/// Where the database is, where the new one was made, and what its chain ends at.
+pub struct Rewound {
+    path: PathBuf,
+    made: PathBuf,
+    end: Arc<Mutex<Option<(BlockNumber, Hash)>>>,
+}
+
+impl Rewound {
+    /// Puts the new database in the place of the present one, which is kept under another name. Both must be closed.
+    ///
+    /// # Errors
+    ///
+    /// When the folders cannot be renamed.
+    pub fn replace(self) -> sc_cli::Result<()> {
+        let Some((number, hash)) = *self.end.lock() else {
+            return Err("going back was interrupted; the database is as it was".into());
+        };
+        let kept = beside(&self.path, &format!("before-rewind-{}", weir_consensus::clock::now()));
+        std::fs::rename(&self.path, &kept)?;
+        std::fs::rename(&self.made, &self.path)?;
+        println!(
+            "The chain in {} ends at block {number} ({hash:?}) now; the database from before is kept in {}",
+            self.path.display(),
+            kept.display(),
+        );
+        Ok(())
+    }
+}
+
+/// Makes a database of the blocks of the best chain up to a height, to be put in the place of the present one.
 ///
 /// # Errors
 ///
-/// One sentence that says what to do. The present database is then left as it was.
+/// One sentence that says what to do. The present database stays as it is.
 pub fn rewind(
     mut config: Configuration,
     to: BlockNumber,
-) -> sc_cli::Result<(impl Future<Output = sc_cli::Result<()>>, TaskManager)> {
+) -> sc_cli::Result<(impl Future<Output = sc_cli::Result<()>>, TaskManager, Rewound)> {
     let path = config.database.path().ok_or("a database in memory cannot go back")?.to_path_buf();
     // Two nodes in one process would register their metrics twice.
     config.prometheus_config = None;
@@ -43,9 +74,11 @@ pub fn rewind(
         std::fs::remove_dir_all(&made)?;
     }
     config.database.set_path(&made);
-    let PartialComponents { client, other: Engine { verifier, import, .. }, task_manager, .. } =
+    let PartialComponents { client, import_queue, other: Engine { verifier, import, .. }, task_manager, .. } =
         service::new_partial(&config)?;
 
+    let end = Arc::new(Mutex::new(None));
+    let rewound = Rewound { path, made, end: end.clone() };
     let work = async move {
         let mut import = import;
         let mut shown = Instant::now();
@@ -57,44 +90,44 @@ pub fn rewind(
                      right block under forkBlocks in the chain spec"
                 )
             })?;
-            let (header, body) = block.block.deconstruct();
-            let incoming = IncomingBlock {
-                hash,
-                header: Some(header),
-                body: Some(body),
-                indexed_body: None,
-                justifications: None,
-                origin: None,
-                allow_missing_state: false,
-                skip_execution: false,
-                import_existing: false,
-                state: None,
-            };
-            match import_single_block(&mut import, BlockOrigin::File, incoming, &verifier).await {
-                Ok(BlockImportStatus::ImportedUnknown(..) | BlockImportStatus::ImportedKnown(..)) => (),
-                Err(error) => return Err(format!("block {number} cannot be imported again: {error}").into()),
-            }
+            import_again(&mut import, &verifier, hash, block.block)
+                .await
+                .map_err(|error| format!("block {number} cannot be imported again: {error}"))?;
             if shown.elapsed() >= PROGRESS_EVERY {
                 log::info!("Rewound to a new database: {number} of {to} blocks");
                 shown = Instant::now();
             }
         }
         let info = client.info();
-        // Both are closed when they are let go of. What is renamed while it is open stays open.
-        drop((old, client, import, verifier));
-        let kept = beside(&path, &format!("before-rewind-{}", weir_consensus::clock::now()));
-        std::fs::rename(&path, &kept)?;
-        std::fs::rename(&made, &path)?;
-        println!(
-            "The chain in {} ends at block {} ({:?}) now; the database from before is kept in {}",
-            path.display(),
-            info.best_number.saturated_into::<u64>(),
-            info.best_hash,
-            kept.display(),
-        );
+        *end.lock() = Some((info.best_number, info.best_hash));
+        // The tasks of the old node end before what they wait for does, or they would be missed.
+        let PartialComponents { task_manager, .. } = old;
+        drop(task_manager);
+        drop(import_queue);
         Ok(())
     };
-    Ok((work, task_manager))
+    Ok((work, task_manager, rewound))
+}
+
+async fn import_again<I, V>(import: &mut I, verifier: &V, hash: Hash, block: Block) -> Result<(), BlockImportError>
+where
+    I: BlockImport<Block, Error = sp_consensus::Error>,
+    V: Verifier<Block>,
+{
+    let (header, body) = block.deconstruct();
+    let incoming = IncomingBlock {
+        hash,
+        header: Some(header),
+        body: Some(body),
+        indexed_body: None,
+        justifications: None,
+        origin: None,
+        allow_missing_state: false,
+        skip_execution: false,
+        import_existing: false,
+        state: None,
+    };
+    import_single_block(import, BlockOrigin::File, incoming, verifier).await.map(|_| ())
 }
 
 /// A folder beside a database.

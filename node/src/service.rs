@@ -139,6 +139,12 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
 fn explain_database(config: &Configuration, error: ServiceError) -> ServiceError {
     let path = config.database.path().map(|path| path.display().to_string()).unwrap_or_default();
     match error {
+        ServiceError::Client(error) if error.to_string().contains("Incompatible pruning modes") => {
+            ServiceError::Other(format!(
+                "the database in {path} was made with another --state-pruning ({error}); give the same as then, or delete \
+                 it with purge-chain and sync again"
+            ))
+        },
         ServiceError::Client(error) => ServiceError::Other(format!(
             "the database in {path} cannot be opened ({error}); if no other node uses it, it is damaged: delete it with \
              purge-chain and sync again"

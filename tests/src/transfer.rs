@@ -1,6 +1,9 @@
 //! Transactions as a wallet makes them.
 
-use crate::{observer::height_of, Result};
+use crate::{
+    observer::{finalized, height_of},
+    Result,
+};
 use subxt::{
     config::{substrate::SpecVersionForRange, DefaultExtrinsicParamsBuilder},
     OfflineClient, SubstrateConfig,
@@ -14,8 +17,9 @@ use weir_primitives::PLANCK_PER_WEIR;
 ///
 /// When the node does not answer, or the secret is none.
 pub async fn signed_offline(node: &Node, secret: &str) -> Result<Vec<u8>> {
-    let best = node.best().await?;
-    let height = height_of(node, best).await?;
+    // What is signed on a block that is taken back would be lost with it.
+    let finalized = finalized(node).await?;
+    let height = height_of(node, finalized).await?;
     let version = node.legacy().state_get_runtime_version(None).await?;
     let key = weir_agent::identity::account_key(Some(secret), None)?;
     let account = key.public_key().to_account_id();
@@ -36,7 +40,7 @@ pub async fn signed_offline(node: &Node, secret: &str) -> Result<Vec<u8>> {
     let call = runtime::tx().balances().transfer_keep_alive(to.into(), PLANCK_PER_WEIR);
     let parameters = DefaultExtrinsicParamsBuilder::<SubstrateConfig>::new()
         .nonce(nonce)
-        .mortal_from_unchecked(256, height, best)
+        .mortal_from_unchecked(256, height, finalized)
         .build();
     let mut signable = offline.tx().create_signable_offline(&call, parameters)?;
     Ok(signable.sign(&key)?.into_encoded())

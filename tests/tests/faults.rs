@@ -108,14 +108,6 @@ async fn link(one: &Peer, other: &Peer) {
     }
 }
 
-/// Parts two nodes.
-async fn part(one: &Peer, other: &Peer) {
-    for (from, to) in [(one, other), (other, one)] {
-        let peer = to.address.rsplit('/').next().unwrap();
-        let _: Value = from.node.rpc().request("system_removeReservedPeer", rpc_params![peer]).await.unwrap();
-    }
-}
-
 /// Whether all these nodes have the same block at a height.
 async fn agree(nodes: &[&Node], at: u64) -> bool {
     let mut hashes = Vec::new();
@@ -148,28 +140,26 @@ async fn a_partition_of_forty_blocks_heals_into_one_chain_and_no_transaction_is_
     for (name, author) in [("a", "//Alice"), ("b", "//Bob"), ("c", "//Charlie"), ("d", "//Dave")] {
         peers.push(lab.start(name, Some(author), &[]).await);
     }
-    let nodes: Vec<&Node> = peers.iter().map(|peer| &peer.node).collect();
     let (within, across) = ([(0, 1), (2, 3)], [(0, 2), (0, 3), (1, 2), (1, 3)]);
     for (one, other) in within.into_iter().chain(across) {
         link(&peers[one], &peers[other]).await;
     }
-    until_height(nodes[3], 3).await;
-    until("all agree", || agree(&nodes, 3)).await;
+    until_height(&peers[3].node, 3).await;
     // Signed on a block that both sides will have.
-    let (left, right) =
-        (signed_offline(nodes[0], "//Eve").await.unwrap(), signed_offline(nodes[0], "//Ferdie").await.unwrap());
+    let left = signed_offline(&peers[0].node, "//Eve").await.unwrap();
+    let right = signed_offline(&peers[0].node, "//Ferdie").await.unwrap();
 
-    for (one, other) in across {
-        part(&peers[one], &peers[other]).await;
+    // All lose their connections at once. They know no others but those that they are told.
+    for peer in &mut peers {
+        peer.kill();
     }
-    until("each has one peer", || async {
-        let mut are_halves = true;
-        for node in &nodes {
-            are_halves &= view(node).await.is_ok_and(|view| view.peers == 1);
-        }
-        are_halves
-    })
-    .await;
+    for peer in &mut peers {
+        peer.restart().await;
+    }
+    for (one, other) in within {
+        link(&peers[one], &peers[other]).await;
+    }
+    let nodes: Vec<&Node> = peers.iter().map(|peer| &peer.node).collect();
     let begun = height(nodes[0]).await.max(height(nodes[2]).await);
     submit(nodes[0], &left).await;
     submit(nodes[2], &right).await;
@@ -326,7 +316,6 @@ async fn a_node_that_its_only_peer_lied_to_comes_back_by_rewinding_below_finalit
     })
     .await;
     until_height(&honest.node, 14).await;
-    part(&liar, &victim).await;
     liar.kill();
 
     // It does not follow the honest chain, however heavy: that would take back what it has finalized.
