@@ -215,6 +215,16 @@ impl NodeProcess {
         Ok(format!("/ip4/127.0.0.1/tcp/{}/p2p/{peer}", self.port))
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where it tells Prometheus.
+    pub fn metrics_address(&self) -> String {
+        format!("127.0.0.1:{}", self.prometheus_port)
+    }
+
     /// Ends it as a power failure would, and starts it again with the same data.
     ///
     /// # Errors

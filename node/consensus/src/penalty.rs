@@ -24,10 +24,16 @@ use sc_network_types::PeerId;
 use schnellru::{ByLength, LruMap};
 use sp_blockchain::Error as ClientError;
 use sp_runtime::traits::{Block as BlockT, NumberFor};
-use std::any::Any;
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 /// How many banned peers are remembered until they are gone, so that what they had sent before costs nothing.
 const MOST_SENTENCED: u32 = 1 << 10;
+
+/// How often the log tells of bans.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 type Processed<B> = (Result<BlockImportStatus<NumberFor<B>>, BlockImportError>, <B as BlockT>::Hash);
 
@@ -39,6 +45,8 @@ pub struct Penalties<B: BlockT> {
     metrics: Option<Metrics>,
     sentenced: LruMap<PeerId, ()>,
     to_ban: Vec<BadPeer>,
+    /// Bans since the log last told of them, and when that was.
+    untold: (u32, Option<Instant>),
 }
 
 impl<B: BlockT> Penalties<B> {
@@ -56,6 +64,7 @@ impl<B: BlockT> Penalties<B> {
             metrics,
             sentenced: LruMap::new(ByLength::new(MOST_SENTENCED)),
             to_ban: Vec::new(),
+            untold: (0, None),
         }
     }
 
@@ -63,9 +72,20 @@ impl<B: BlockT> Penalties<B> {
         if self.sentenced.insert(peer, ()) {
             log::debug!(target: "weir", "peer {peer} is banned: {reason}");
             self.to_ban.push(BadPeer(peer, ReputationChange::new_fatal(reason)));
+            self.tell();
             if let Some(metrics) = &self.metrics {
                 metrics.banned.with_label_values(&[reason]).inc();
             }
+        }
+    }
+
+    /// Sums the bans up in the log, rarely enough that nobody can flood it.
+    fn tell(&mut self) {
+        let (count, told) = &mut self.untold;
+        *count = count.saturating_add(1);
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            log::info!(target: "weir", "banned {count} peer(s) for what no honest one sends");
+            self.untold = (0, Some(Instant::now()));
         }
     }
 
