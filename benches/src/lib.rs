@@ -58,6 +58,9 @@ impl Figures {
 
 /// With three digits that count, or as a whole number if it has more.
 fn rounded(value: f64) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
     let magnitude = value.abs().log10().floor().max(-6.0);
     let decimals = (2.0 - magnitude).clamp(0.0, 8.0);
     format!("{value:.*}", decimals as usize)
@@ -93,7 +96,7 @@ mod tests {
         assert_eq!(rounded(9.4567), "9.46");
         assert_eq!(rounded(0.012345), "0.0123");
         assert_eq!(rounded(12_345.6), "12346");
-        assert_eq!(rounded(0.0), "0.00000000");
+        assert_eq!(rounded(0.0), "0");
     }
 
     #[test]
