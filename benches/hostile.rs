@@ -16,7 +16,7 @@ use sc_network_common::{
 use sp_core::{sr25519, Pair, H256};
 use sp_runtime::{traits::Header as _, Perbill};
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
     process::ExitCode,
@@ -192,28 +192,31 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// When each block was first the best one of each node.
+/// When each node had first come to a height.
 #[derive(Default)]
-struct Seen(Mutex<HashMap<H256, [Option<Instant>; 2]>>);
+struct Seen(Mutex<[BTreeMap<u64, Instant>; 2]>);
 
 impl Seen {
-    /// How long blocks took from the first node to the second, in seconds.
+    /// How long after the first node the second had come to each height, in seconds; until now where it has not.
     fn latencies(&self) -> Vec<f64> {
-        let seen = self.0.lock().expect("nobody panics with it");
-        seen.values()
-            .filter_map(|[first, second]| {
-                Some(second.as_ref()?.saturating_duration_since(*first.as_ref()?).as_secs_f64())
+        let [first, second] = &*self.0.lock().expect("nobody panics with it");
+        first
+            .iter()
+            .map(|(height, begun)| {
+                // As high or higher: a height that it jumped over counts too.
+                let come = second.range(height..).map(|(_, come)| *come).min().unwrap_or_else(Instant::now);
+                come.saturating_duration_since(*begun).as_secs_f64()
             })
             .collect()
     }
 }
 
-/// Watches the best block of a node.
+/// Watches the height of a node.
 async fn watch(node: Node, index: usize, seen: Arc<Seen>, is_over: Arc<AtomicBool>) {
     while !is_over.load(Ordering::Relaxed) {
-        if let Ok(best) = node.best().await {
+        if let Ok(view) = view(&node).await {
             let now = Instant::now();
-            seen.0.lock().expect("nobody panics with it").entry(best).or_default()[index].get_or_insert(now);
+            seen.0.lock().expect("nobody panics with it")[index].entry(view.height).or_insert(now);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -101,8 +101,9 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     let mut run = cli.run.clone();
     // A template is built several times per block; what the user asks for with --log comes after, and wins.
     run.shared_params.log.insert(0, "sc_basic_authorship=warn".into());
-    // A line for each banned peer would be one that every stranger can have written. The engine sums them up.
-    run.shared_params.log.insert(0, "sub-libp2p::peerstore=error,peerset=error".into());
+    // A line for each banned peer and each bad block would be one that every stranger can have written. The engine sums
+    // them up.
+    run.shared_params.log.insert(0, "sub-libp2p::peerstore=error,peerset=error,sync=error".into());
     cli.create_runner(&run)?.run_node_until_exit(|config| async move {
         preflight::ports_are_free(&config)?;
         match config.network.network_backend {

@@ -4,7 +4,7 @@ use crate::service::{self, Engine};
 use parking_lot::Mutex;
 use sc_client_api::{BlockBackend, HeaderBackend};
 use sc_consensus::{import_single_block, BlockImport, BlockImportError, IncomingBlock, Verifier};
-use sc_service::{Configuration, PartialComponents, TaskManager};
+use sc_service::{Configuration, DatabaseSource, PartialComponents, TaskManager};
 use sp_consensus::BlockOrigin;
 use sp_runtime::traits::Block as _;
 use std::{
@@ -38,7 +38,10 @@ impl Rewound {
         };
         let kept = beside(&self.path, &format!("before-rewind-{}", weir_consensus::clock::now()));
         std::fs::rename(&self.path, &kept)?;
-        std::fs::rename(&self.made, &self.path)?;
+        if let Err(error) = std::fs::rename(&self.made, &self.path) {
+            std::fs::rename(&kept, &self.path)?;
+            return Err(error.into());
+        }
         println!(
             "The chain in {} ends at block {number} ({hash:?}) now; the database from before is kept in {}",
             self.path.display(),
@@ -57,6 +60,9 @@ pub fn rewind(
     mut config: Configuration,
     to: BlockNumber,
 ) -> sc_cli::Result<(impl Future<Output = sc_cli::Result<()>>, TaskManager, Rewound)> {
+    if matches!(config.database, DatabaseSource::Auto { .. }) {
+        return Err("say which database it is: --database rocksdb or --database paritydb".into());
+    }
     let path = config.database.path().ok_or("a database in memory cannot go back")?.to_path_buf();
     // Two nodes in one process would register their metrics twice.
     config.prometheus_config = None;

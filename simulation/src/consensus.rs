@@ -20,6 +20,8 @@ const AUTHORS: usize = 32;
 const BLOCKS: usize = 12_000;
 /// Private forks that are tried for each chance.
 const FORKS: usize = 1_000;
+/// Blocks between two of them, so that each begins with other buckets and another difficulty.
+const BETWEEN_FORKS: usize = 40;
 
 type Outcome = Result<(), Box<dyn Error>>;
 type Experiment = fn(&Path, ChaCha8Rng) -> Outcome;
@@ -153,6 +155,7 @@ fn weight_per_hash(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let counts = [1, 2, 5, 10, 20, 32, 50, 64, 80, 100, 140, 200, 300];
     let mut table = Table::new(&["authors", "equal", "lognormal"]);
     let (mut even, mut uneven) = (vec![], vec![]);
+    let mut sampler = ChaCha8Rng::from_rng(&mut rng)?;
     for count in counts {
         let mut of = |authors: Vec<Author>| {
             let mut chain = Chain::settled(Rules::public(), authors, &mut rng);
@@ -164,9 +167,8 @@ fn weight_per_hash(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
         let of_equal = of(equal(count, HASH_RATE, BANDWIDTH));
         // The mean of several spreads, since one is luck.
         let mut sum = 0.0;
-        for sample in 0..5u64 {
-            let mut sampler = ChaCha8Rng::seed_from_u64(sample);
-            sum += of(spread(count, 1.0, &mut sampler));
+        for authors in (0..5).map(|_| spread(count, 1.0, &mut sampler)) {
+            sum += of(authors);
         }
         let of_spread = sum / 5.0;
         even.push((count as f64, of_equal));
@@ -200,17 +202,25 @@ struct Attacker {
 }
 
 impl Attacker {
-    /// Honest authors and the attacker's identities behind them, at the moment at which the attack begins.
+    /// Honest authors and the attacker's identities behind them, all mining honestly.
     fn settled(&self, rng: &mut ChaCha8Rng) -> Chain {
         let mut authors = equal(AUTHORS, HASH_RATE, (1.0 - self.bandwidth) * BANDWIDTH);
         authors.extend(equal(self.identities, self.hash * HASH_RATE, self.bandwidth * BANDWIDTH));
-        let mut chain = Chain::settled(Rules::public(), authors, rng);
+        Chain::settled(Rules::public(), authors, rng)
+    }
+
+    /// Another moment of the same chain, at which the attacker is ready.
+    fn ready(&self, chain: &mut Chain, rng: &mut ChaCha8Rng) -> Chain {
+        for _ in 0..BETWEEN_FORKS {
+            chain.step(rng);
+        }
+        let mut ready = chain.clone();
         if self.is_saving {
-            for _ in 0..chain.rules.depth {
-                step_among(&mut chain, 0..AUTHORS, rng);
+            for _ in 0..ready.rules.depth {
+                step_among(&mut ready, 0..AUTHORS, rng);
             }
         }
-        chain
+        ready
     }
 
     /// For each number of confirmations, whether a fork from here overtakes a chain that shows them.
@@ -220,7 +230,7 @@ impl Attacker {
         private.is_frozen = true;
         let (mut overtaken, fork) = (vec![false; confirmations.len()], start.number);
         // Below what is depth-finalized nobody follows any more.
-        while public.number < fork + public.rules.depth {
+        while public.number <= fork + public.rules.depth {
             let public_at =
                 public.now.max(public.earliest() as f64) + exponential(rng, total_rate(&public, 0..AUTHORS));
             let private_from = match self.dating {
@@ -251,9 +261,10 @@ impl Attacker {
 
     /// The chance to overtake, for each number of confirmations.
     fn chances(&self, confirmations: &[u32], rng: &mut ChaCha8Rng) -> Vec<f64> {
-        let start = self.settled(rng);
+        let mut chain = self.settled(rng);
         let mut counts = vec![0usize; confirmations.len()];
         for _ in 0..FORKS {
+            let start = self.ready(&mut chain, rng);
             for (count, overtaken) in counts.iter_mut().zip(self.overtakes(&start, confirmations, rng)) {
                 *count += usize::from(overtaken);
             }
@@ -380,14 +391,15 @@ fn selfish_share(public: &mut Chain, rng: &mut ChaCha8Rng) -> f64 {
     let mut honest_since = 0u32;
     // In a tie both branches are public.
     let mut is_tie = false;
+    let mut clock = public.now;
     while of_all < BLOCKS {
         let secret = private.as_ref().map_or(&*public, |(chain, _)| chain);
-        let pool_rate = secret.rate(POOL);
-        let honest_rate = total_rate(public, 0..POOL);
-        let wait = exponential(rng, pool_rate + honest_rate);
-        let now = public.now.max(public.earliest() as f64) + wait;
-        let is_pools = rng.gen::<f64>() * (pool_rate + honest_rate) < pool_rate;
-        if is_pools {
+        // Each waits until its own parent is old enough; then their searches have no memory.
+        let pools = clock.max(secret.earliest() as f64) + exponential(rng, secret.rate(POOL));
+        let honests = clock.max(public.earliest() as f64) + exponential(rng, total_rate(public, 0..POOL));
+        let now = pools.min(honests);
+        clock = now;
+        if pools < honests {
             let (mut chain, length) = private.take().unwrap_or_else(|| (public.clone(), 0));
             chain.now = now;
             chain.append(POOL, Dating::Truly);
@@ -516,4 +528,41 @@ fn outage(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
         &Axis { title: "against the difficulty before", range: 0.005..3.0, scale: Scale::Logarithmic },
         &[Series { name: "base difficulty".into(), mark: Mark::Line, points }],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chance(hash: f64, bandwidth: f64, confirmations: u32) -> f64 {
+        let attacker = Attacker { hash, bandwidth, identities: 1, is_saving: false, dating: Dating::Truly };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut chain = attacker.settled(&mut rng);
+        let starts: Vec<_> = (0..100).map(|_| attacker.ready(&mut chain, &mut rng)).collect();
+        let won = starts.iter().filter(|start| attacker.overtakes(start, &[confirmations], &mut rng)[0]).count();
+        won as f64 / 100.0
+    }
+
+    #[test]
+    fn a_fork_overtakes_when_it_makes_more_weight_and_not_when_it_makes_far_less() {
+        assert!(chance(16.0, 0.0, 12) > 0.95);
+        assert!(chance(0.5, 0.0, 12) < 0.05);
+    }
+
+    #[test]
+    fn withholding_without_bandwidth_is_as_eyal_and_sirer_say() {
+        // Their equation 8 at a third of the hash power and gamma a half, where nobody has bandwidth.
+        let (a, gamma) = (1.0f64 / 3.0, 0.5);
+        let numerator = a * (1.0 - a).powi(2) * (4.0 * a + gamma * (1.0 - 2.0 * a)) - a.powi(3);
+        let expected = numerator / (1.0 - a * (1.0 + (2.0 - a) * a));
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut authors = equal(AUTHORS, (1.0 - a) * HASH_RATE, 0.0);
+        authors.push(Author::new(a * HASH_RATE, 0));
+        // Blocks so rare that the least time between two of them does not matter, which their model does not have.
+        let mut rules = Rules::public();
+        rules.schedule.floor = Difficulty::from((100.0 * HASH_RATE * rules.schedule.block_time as f64) as u64);
+        let mut chain = Chain::settled(rules, authors, &mut rng);
+        let share = selfish_share(&mut chain, &mut rng);
+        assert!((share - expected).abs() < 0.02, "{share} is not {expected}");
+    }
 }

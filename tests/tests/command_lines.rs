@@ -63,6 +63,7 @@ fn every_command_has_help() {
         vec!["import-blocks", "--help"],
         vec!["purge-chain", "--help"],
         vec!["revert", "--help"],
+        vec!["rewind", "--help"],
         vec!["chain-info", "--help"],
     ] {
         assert!(node(&arguments).status.success(), "{arguments:?}");
@@ -225,4 +226,59 @@ fn scripts_have_help_and_refuse_what_they_do_not_know() {
     for script in ["setup", "test", "weights"] {
         assert!(!run(&scripts.join(script), ["--nonsense"], WITHIN).unwrap().status.success(), "{script}");
     }
+}
+
+#[tokio::test]
+async fn blocks_that_one_node_exports_another_imports_and_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = text(&chain_spec(folder.path()));
+    let mut miner = NodeProcess::start(NodeSettings {
+        name: "miner".into(),
+        chain: chain.clone().into(),
+        base_path: folder.path().join("miner"),
+        author: Some("//Alice".into()),
+        boot_node: None,
+        state_pruning: None,
+        more: vec![],
+    })
+    .unwrap();
+    let observed = miner.connect().await.unwrap();
+    while weir_e2e::observer::view(&observed).await.map_or(0, |view| view.height) < 12 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let tenth = weir_e2e::observer::block_at(&observed, 10).await.unwrap();
+    miner.kill().unwrap();
+
+    let file = text(&folder.path().join("blocks"));
+    let (from, to) = (text(&folder.path().join("miner")), text(&folder.path().join("other")));
+    let output = node(&[
+        "export-blocks",
+        "--chain",
+        &chain,
+        "--base-path",
+        &from,
+        "--state-pruning",
+        "archive",
+        "--binary",
+        "--to",
+        "10",
+        &file,
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = node(&["import-blocks", "--chain", &chain, "--base-path", &to, "--binary", &file]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = node(&["chain-info", "--chain", &chain, "--base-path", &to]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("{tenth:?}")), "{output:?}");
+    let output = node(&["check-block", "--chain", &chain, "--base-path", &to, "10"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // Damaged on the way.
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let fresh = text(&folder.path().join("fresh"));
+    let output = node(&["import-blocks", "--chain", &chain, "--base-path", &fresh, "--binary", &file]);
+    assert!(!output.status.success());
+    assert_refused(&node(&["rewind", "--to", "99", "--chain", &chain, "--base-path", &to]), &["nothing to take back"]);
 }

@@ -224,10 +224,14 @@ async fn a_node_that_ends_at_any_point_of_import_or_finality_goes_on_with_its_we
         peer.process.settings.more.extend(["--test-abort-at".into(), fault.clone()]);
         peer.process.restart().unwrap();
         let begun = Instant::now();
-        while peer.process.ended().is_none() {
+        let ended = loop {
+            if let Some(ended) = peer.process.ended() {
+                break ended;
+            }
             assert!(begun.elapsed() < WITHIN, "it does not come to {fault}");
             tokio::time::sleep(LOOK_EVERY).await;
-        }
+        };
+        assert!(ended.contains("SIGABRT"), "{ended}");
         peer.process.settings.more = usual.clone();
         peer.restart().await;
         until_height(&peer.node, height + 2).await;
@@ -295,6 +299,36 @@ fn rewind(process: &NodeProcess, to: u64) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heavier_fork_of_equal_height_wins_once_it_is_announced() {
+    let lab = Lab::new(32, 2);
+    let mut light = lab.start("light", Some("//Alice"), &[]).await;
+    let mut heavy = lab.start("heavy", Some("//Bob"), &[]).await;
+    // The light chain rests for half a half-life, and its difficulty falls.
+    until_height(&light.node, 2).await;
+    light.kill();
+    until_height(&heavy.node, 13).await;
+    heavy.kill();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    light.restart().await;
+    until_height(&light.node, 13).await;
+    light.kill();
+
+    for peer in [&mut light, &mut heavy] {
+        rewind(&peer.process, 11);
+        peer.process.settings.author = None;
+        peer.restart().await;
+    }
+    let (of_light, of_heavy) = (light.node.best().await.unwrap(), heavy.node.best().await.unwrap());
+    let number = |hex: String| u128::from_str_radix(hex.trim_start_matches("0x"), 16).unwrap();
+    let (lighter, heavier) = (number(weight(&light.node, of_light).await), number(weight(&heavy.node, of_heavy).await));
+    assert!(lighter < heavier, "{lighter} is not less than {heavier}");
+    link(&heavy, &light).await;
+    until("both follow the heavier fork", || async { light.node.best().await.is_ok_and(|best| best == of_heavy) })
+        .await;
+    assert_eq!(heavy.node.best().await.unwrap(), of_heavy);
+}
+
 /// The chain spec, with a checkpoint.
 fn with_checkpoint(chain: &Path, at: u64, hash: H256) -> PathBuf {
     let mut spec: Value = serde_json::from_slice(&fs::read(chain).unwrap()).unwrap();
@@ -321,7 +355,11 @@ async fn a_node_that_its_only_peer_lied_to_comes_back_by_rewinding_below_finalit
     // It does not follow the honest chain, however heavy: that would take back what it has finalized.
     let lie = block_at(&victim.node, 2).await.unwrap();
     link(&honest, &victim).await;
-    until_height(&honest.node, height(&victim.node).await + 10).await;
+    let log = victim.process.settings.base_path.join("node.log");
+    until("it refuses what would take back what it has finalized", || async {
+        fs::read_to_string(&log).is_ok_and(|log| log.contains("it forks off below what is depth-finalized"))
+    })
+    .await;
     assert_eq!(block_at(&victim.node, 2).await.unwrap(), lie);
     victim.kill();
 

@@ -13,7 +13,7 @@ use crate::{
     clock,
     condemned::Condemned,
     fault::{self, Point},
-    verifier::CLAIMS,
+    verifier::{CLAIMS, UNCHECKED_BODY},
     weight, Metrics,
 };
 use parking_lot::Mutex;
@@ -221,7 +221,13 @@ where
             Ok(()) => (),
             // Pruned since it was asked for.
             Err(ApiError::UnknownBlock(_)) => return Ok(Executed::Discarded(ImportResult::MissingState)),
-            Err(error) => return Ok(Executed::Failed(Rejection::Execution(first_line(&error.to_string())))),
+            Err(error) => {
+                let text = error.to_string();
+                if is_fault_of_block(&text) {
+                    return Ok(Executed::Failed(Rejection::Execution(first_line(&text))));
+                }
+                return Err(Error::ClientImport(text));
+            },
         }
         let state = self.backend.state_at(parent, context.into()).map_err(lookup)?;
         let changes = api.into_storage_changes(&state, parent).map_err(Error::ClientImport)?;
@@ -244,6 +250,12 @@ enum Executed {
     Discarded(ImportResult),
     /// It is wrong.
     Failed(Rejection),
+}
+
+/// Whether a failed call of the runtime is the runtime's own verdict on the block. A host that panics, since its disk or its
+/// memory fails, also ends the call with a trap; the types of the executor do not tell the two apart.
+fn is_fault_of_block(error: &str) -> bool {
+    error.contains("Execution aborted due to") && !error.contains("host code panicked")
 }
 
 /// The first line of an error: what comes behind it is the trace of a trap.
@@ -287,6 +299,7 @@ where
     async fn import_block(&self, mut block: BlockImportParams<Block>) -> Result<ImportResult, Error> {
         let begun = Instant::now();
         let claims = block.remove_intermediate::<PreDigest>(CLAIMS)?;
+        let is_body_checked = block.remove_intermediate::<()>(UNCHECKED_BODY).is_err();
         // The block may come again when its time has come. This answer neither punishes its sender nor restarts sync.
         if let Err(rejection) = check::not_ahead(&claims, clock::now()) {
             log::debug!(target: "weir", "a block is put off: {rejection}");
@@ -320,7 +333,9 @@ where
             Executed::Failed(rejection) => {
                 log::debug!(target: "weir", "block {hash:?} at height {number} is rejected: {rejection}");
                 self.rejected(&rejection);
-                self.settings.condemned.insert(hash);
+                if is_body_checked {
+                    self.settings.condemned.insert(hash);
+                }
                 return Ok(ImportResult::KnownBad);
             },
         }
@@ -362,4 +377,19 @@ fn approximate(value: U256) -> f64 {
 
 fn lookup(error: sp_blockchain::Error) -> Error {
     Error::ChainLookup(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_fails_is_no_fault_of_the_block() {
+        let of_runtime =
+            "Execution failed: Execution aborted due to trap: wasm trap: wasm `unreachable` instruction executed";
+        let of_host = "Execution aborted due to trap: host code panicked while being called by the runtime: no space";
+        assert!(is_fault_of_block(of_runtime));
+        assert!(!is_fault_of_block(of_host));
+        assert!(!is_fault_of_block("the runtime cannot be instantiated: out of memory"));
+    }
 }

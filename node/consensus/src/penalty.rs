@@ -32,6 +32,8 @@ use std::{
 /// How many banned peers are remembered until they are gone, so that what they had sent before costs nothing.
 const MOST_SENTENCED: u32 = 1 << 10;
 
+/// For how long nothing of a banned peer is looked at: about as long as the peer store takes to forgive.
+const SENTENCE: Duration = Duration::from_secs(70);
 /// How often the log tells of bans.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -43,7 +45,7 @@ pub struct Penalties<B: BlockT> {
     judge: Box<dyn Judge<B::Header>>,
     condemned: Condemned<B::Hash>,
     metrics: Option<Metrics>,
-    sentenced: LruMap<PeerId, ()>,
+    sentenced: LruMap<PeerId, Instant>,
     to_ban: Vec<BadPeer>,
     /// Bans since the log last told of them, and when that was.
     untold: (u32, Option<Instant>),
@@ -68,8 +70,15 @@ impl<B: BlockT> Penalties<B> {
         }
     }
 
+    /// Whether a peer was banned so shortly ago that it is still on its way out. One that the operator reserved never is out,
+    /// so the sentence ends by itself.
+    fn is_sentenced(&self, peer: &PeerId) -> bool {
+        self.sentenced.peek(peer).is_some_and(|since| since.elapsed() < SENTENCE)
+    }
+
     fn ban(&mut self, peer: PeerId, reason: &'static str) {
-        if self.sentenced.insert(peer, ()) {
+        if !self.is_sentenced(&peer) {
+            self.sentenced.insert(peer, Instant::now());
             log::debug!(target: "weir", "peer {peer} is banned: {reason}");
             self.to_ban.push(BadPeer(peer, ReputationChange::new_fatal(reason)));
             self.tell();
@@ -89,24 +98,21 @@ impl<B: BlockT> Penalties<B> {
         }
     }
 
-    /// Takes the fault of a peer out of a result, so that the inner strategy neither warns nor begins anew.
+    /// Bans who is at fault for a result, and takes its name out. The inner strategy then begins anew, as it must: it has
+    /// counted on the blocks of the liar, and would else wait until honest peers are higher than they claimed to be.
     fn take_fault(&mut self, (result, hash): Processed<B>) -> Processed<B> {
-        let result = match result {
-            Err(BlockImportError::VerificationFailed(Some(peer), _)) => {
-                self.ban(peer, "invalid block");
-                Err(BlockImportError::BadBlock(None))
-            },
+        let (peer, reason, why) = match result {
+            Err(BlockImportError::VerificationFailed(Some(peer), why)) => (peer, "invalid block", why),
             Err(BlockImportError::IncompleteHeader(Some(peer))) => {
-                self.ban(peer, "block without header");
-                Err(BlockImportError::BadBlock(None))
+                (peer, "block without header", "it has no header".into())
             },
             Err(BlockImportError::BadBlock(Some(peer))) if self.condemned.contains(&hash) => {
-                self.ban(peer, "block fails execution");
-                Err(BlockImportError::BadBlock(None))
+                (peer, "block fails execution", "its execution fails".into())
             },
-            other => other,
+            other => return (other, hash),
         };
-        (result, hash)
+        self.ban(peer, reason);
+        (Err(BlockImportError::VerificationFailed(None, why)), hash)
     }
 }
 
@@ -117,7 +123,7 @@ impl<B: BlockT> SyncingStrategy<B> for Penalties<B> {
         peer: PeerId,
         announce: &BlockAnnounce<B::Header>,
     ) -> Option<(B::Hash, NumberFor<B>)> {
-        if self.sentenced.peek(&peer).is_some() {
+        if self.is_sentenced(&peer) {
             return None;
         }
         if let Err(rejection) = self.judge.judge(&announce.header) {

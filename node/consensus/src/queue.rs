@@ -23,6 +23,7 @@ use sp_runtime::{
     Justifications,
 };
 use std::{
+    collections::VecDeque,
     sync::{
         atomic::{AtomicUsize, Ordering},
         Arc,
@@ -37,6 +38,8 @@ use weir_primitives::parameters::Consensus;
 const GATHER_BLOCKS: usize = 1 << 10;
 /// How many checked blocks may wait for execution before no more are checked. Their verdicts must fit the cache.
 const AHEAD_BLOCKS: usize = 1 << 12;
+/// How many bytes of them, at the most, before the next batch is handed on.
+const AHEAD_BYTES: usize = 64 << 20;
 /// How many blocks may wait altogether. Those that come then are refused, and may be sent again.
 const MOST_BLOCKS: usize = MOST_VERDICTS as usize;
 /// How many bytes of blocks from the network may wait altogether.
@@ -56,12 +59,41 @@ struct Shared<B: BlockT> {
     /// Blocks, and bytes of them, that came and are not executed.
     waiting_blocks: AtomicUsize,
     waiting_bytes: AtomicUsize,
-    /// Blocks that were handed on and are not executed.
-    ahead: AtomicUsize,
+    /// The calls that were handed on and are not executed, and what they sum up to. The inner queue answers each of them with
+    /// one result, in their order.
+    ahead: Mutex<HandedOn>,
     executed: Notify,
     /// Blocks that were refused because too many wait, for whoever asks for results next.
     refused: Mutex<Vec<B::Hash>>,
     refusing: AtomicWaker,
+}
+
+/// Blocks and bytes of calls.
+#[derive(Default)]
+struct HandedOn {
+    calls: VecDeque<(usize, usize)>,
+    blocks: usize,
+    bytes: usize,
+}
+
+impl HandedOn {
+    fn push(&mut self, blocks: usize, bytes: usize) {
+        self.calls.push_back((blocks, bytes));
+        self.blocks = self.blocks.saturating_add(blocks);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Takes the first call out, and returns its bytes.
+    fn pop(&mut self) -> usize {
+        let (blocks, bytes) = self.calls.pop_front().unwrap_or_default();
+        self.blocks = self.blocks.saturating_sub(blocks);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        bytes
+    }
+
+    fn is_full(&self) -> bool {
+        self.blocks > AHEAD_BLOCKS || self.bytes > AHEAD_BYTES
+    }
 }
 
 /// The queue, around the one that executes.
@@ -94,7 +126,7 @@ impl<B: BlockT, Q: ImportQueue<B>> Queue<B, Q> {
         let shared = Arc::new(Shared {
             waiting_blocks: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
-            ahead: AtomicUsize::new(0),
+            ahead: Mutex::default(),
             executed: Notify::new(),
             refused: Mutex::default(),
             refusing: AtomicWaker::new(),
@@ -136,11 +168,10 @@ async fn verify<B: BlockT, S: Strategy>(
 
         for call in batch {
             // A call alone may be larger than all that may be ahead.
-            while shared.ahead.load(Ordering::Acquire) > AHEAD_BLOCKS {
+            while shared.ahead.lock().is_full() {
                 shared.executed.notified().await;
             }
-            shared.ahead.fetch_add(call.blocks.len(), Ordering::AcqRel);
-            shared.waiting_bytes.fetch_sub(call.bytes, Ordering::AcqRel);
+            shared.ahead.lock().push(call.blocks.len(), call.bytes);
             inner.import_blocks(call.origin, call.blocks);
         }
     }
@@ -212,7 +243,8 @@ struct Counting<'a, B: BlockT> {
 impl<B: BlockT> Link<B> for Counting<'_, B> {
     fn blocks_processed(&self, imported: usize, count: usize, results: Vec<(ImportResult<B>, B::Hash)>) {
         self.shared.waiting_blocks.fetch_sub(count, Ordering::AcqRel);
-        self.shared.ahead.fetch_sub(count, Ordering::AcqRel);
+        let bytes = self.shared.ahead.lock().pop();
+        self.shared.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.shared.executed.notify_one();
         self.link.blocks_processed(imported, count, results);
     }
@@ -238,7 +270,13 @@ impl<B: BlockT> Shared<B> {
         self.refusing.register(cx.waker());
         let refused = std::mem::take(&mut *self.refused.lock());
         if !refused.is_empty() {
-            let results = refused.into_iter().map(|hash| (Err(BlockImportError::Cancelled), hash)).collect::<Vec<_>>();
+            // The first is an error, at which syncing forgets that it counted on all of them, and asks again.
+            let full = || BlockImportError::Other(sp_consensus::Error::ClientImport("too many blocks wait".into()));
+            let results: Vec<_> = refused
+                .into_iter()
+                .enumerate()
+                .map(|(index, hash)| (Err(if index == 0 { full() } else { BlockImportError::Cancelled }), hash))
+                .collect();
             link.blocks_processed(0, results.len(), results);
         }
         Poll::Pending

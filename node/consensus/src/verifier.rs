@@ -19,6 +19,9 @@ use weir_primitives::{
 /// Under which name the verifier hands the claims of a block on to import.
 pub(crate) const CLAIMS: &[u8] = b"weir:claims";
 
+/// Under which name the verifier tells import that it could not compare body and header.
+pub(crate) const UNCHECKED_BODY: &[u8] = b"weir:unchecked-body";
+
 /// Checks a block before it is executed: first what needs no context, unless that was done ahead, then its claims against
 /// its parent's state.
 pub struct Verifier<Block: BlockT, C> {
@@ -70,15 +73,16 @@ where
         }
     }
 
-    /// The body against the header. Behind this, what execution finds wrong is wrong with the header, and can be remembered
-    /// under its hash.
-    fn check_body(&self, block: &BlockImportParams<Block>) -> Result<(), Rejection> {
+    /// The body against the header, and whether that could be told. If it could, what execution finds wrong is wrong with the
+    /// header, and can be remembered under its hash.
+    fn check_body(&self, block: &BlockImportParams<Block>) -> Result<bool, Rejection> {
         let body = block.body.as_deref().ok_or(Rejection::Body)?;
         let context = CallContext::Onchain { import: true };
         match self.client.runtime_version_at(*block.header.parent_hash(), context) {
-            Ok(version) => check::body::<Block>(&block.header, body, version.extrinsics_root_state_version()),
-            // Without the state of the parent the block is not executed.
-            Err(_) => Ok(()),
+            Ok(version) => {
+                check::body::<Block>(&block.header, body, version.extrinsics_root_state_version()).map(|()| true)
+            },
+            Err(_) => Ok(false),
         }
     }
 
@@ -115,7 +119,9 @@ where
         let sealed = self.check_alone(&block.header).map_err(|rejection| self.reject("context-free", rejection))?;
         self.check_context(*block.header.parent_hash(), &sealed.pre_digest)
             .map_err(|rejection| self.reject("contextual", rejection))?;
-        self.check_body(&block).map_err(|rejection| self.reject("contextual", rejection))?;
+        if !self.check_body(&block).map_err(|rejection| self.reject("contextual", rejection))? {
+            block.insert_intermediate(UNCHECKED_BODY, ());
+        }
 
         block.post_hash = Some(block.header.hash());
         block.header = sealed.unsealed;
