@@ -4,7 +4,7 @@ use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, resubmit
 use futures::FutureExt;
 use sc_client_api::Backend as _;
 use sc_consensus::{BasicQueue, ImportQueue};
-use sc_network::{config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend, NetworkBlock};
+use sc_network::{config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend};
 use sc_network_common::role::Roles;
 use sc_network_sync::{
     engine::SyncingEngine, service::network::NetworkServiceProvider, strategy::SyncingStrategy, SyncingService,
@@ -22,7 +22,7 @@ use sp_consensus::block_validation::DefaultBlockAnnounceValidator;
 use sp_core::{crypto::Ss58Codec, sr25519};
 use sp_keystore::KeystorePtr;
 use sp_runtime::traits::Block as BlockT;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use weir_consensus::{
     announce::Validator,
     condemned::Condemned,
@@ -205,12 +205,6 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         resubmit::resubmit(client.clone(), transaction_pool.clone()),
     );
 
-    task_manager.spawn_handle().spawn(
-        "announce-best",
-        "networking",
-        announce_best(client.clone(), sync_service.clone()),
-    );
-
     let board = Arc::new(Board::default());
     let prometheus_registry = config.prometheus_registry().cloned();
     let rpc_builder = {
@@ -267,19 +261,6 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
     Ok(task_manager)
 }
 
-/// How often the best block is announced to peers that have not heard of it.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(10);
-
-/// Announces the best block to peers that came after it was made. Syncing goes by height: of two forks of equal height, the
-/// heavier one is only fetched when it is announced.
-async fn announce_best(client: Arc<FullClient>, sync: Arc<SyncingService<Block>>) {
-    let mut interval = tokio::time::interval(ANNOUNCE_EVERY);
-    loop {
-        interval.tick().await;
-        sync.announce_block(client.info().best_hash, None);
-    }
-}
-
 /// What [`build_network`] makes.
 struct Network {
     network: Arc<dyn NetworkService>,
@@ -326,7 +307,13 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
         default_gap_sync_body_policy(config.blocks_pruning),
     )?;
     let judge = Validator::new(client.clone(), engine.rules.clone());
-    let strategy = Penalties::new(strategy, Box::new(judge), engine.condemned.clone(), engine.metrics.clone());
+    let strategy = Penalties::new(
+        strategy,
+        Box::new(judge),
+        engine.condemned.clone(),
+        client.info().best_number,
+        engine.metrics.clone(),
+    );
     let (syncing_engine, sync_service, block_announce_config) = SyncingEngine::new(
         Roles::from(&config.role),
         client.clone(),

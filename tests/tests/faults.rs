@@ -300,7 +300,7 @@ fn rewind(process: &NodeProcess, to: u64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_heavier_fork_of_equal_height_wins_once_it_is_announced() {
+async fn a_heavier_fork_of_equal_height_wins_when_two_nodes_meet() {
     let lab = Lab::new(32, 2);
     let mut light = lab.start("light", Some("//Alice"), &[]).await;
     let mut heavy = lab.start("heavy", Some("//Bob"), &[]).await;

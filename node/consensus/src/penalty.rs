@@ -47,16 +47,19 @@ pub struct Penalties<B: BlockT> {
     metrics: Option<Metrics>,
     sentenced: LruMap<PeerId, Instant>,
     to_ban: Vec<BadPeer>,
+    /// Of our best chain.
+    best_number: NumberFor<B>,
     /// Bans since the log last told of them, and when that was.
     untold: (u32, Option<Instant>),
 }
 
 impl<B: BlockT> Penalties<B> {
-    /// Around a strategy. `condemned` are the blocks whose execution failed.
+    /// Around a strategy. `condemned` are the blocks whose execution failed, `best_number` is the height of our best chain.
     pub fn new(
         inner: Box<dyn SyncingStrategy<B>>,
         judge: Box<dyn Judge<B::Header>>,
         condemned: Condemned<B::Hash>,
+        best_number: NumberFor<B>,
         metrics: Option<Metrics>,
     ) -> Self {
         Self {
@@ -66,6 +69,7 @@ impl<B: BlockT> Penalties<B> {
             metrics,
             sentenced: LruMap::new(ByLength::new(MOST_SENTENCED)),
             to_ban: Vec::new(),
+            best_number,
             untold: (0, None),
         }
     }
@@ -155,6 +159,10 @@ impl<B: BlockT> SyncingStrategy<B> for Penalties<B> {
         // It was let in again: the peer store has forgotten, and so may we.
         self.sentenced.remove(&peer);
         self.inner.add_peer(peer, best_hash, best_number);
+        // Syncing goes by height: it fetches what is higher, and forks that are lower. One of equal height may be heavier too.
+        if best_number == self.best_number {
+            self.inner.set_sync_fork_request(vec![peer], &best_hash, best_number);
+        }
     }
 
     fn remove_peer(&mut self, peer: &PeerId) {
@@ -192,6 +200,7 @@ impl<B: BlockT> SyncingStrategy<B> for Penalties<B> {
     }
 
     fn update_chain_info(&mut self, best_hash: &B::Hash, best_number: NumberFor<B>) {
+        self.best_number = best_number;
         self.inner.update_chain_info(best_hash, best_number);
     }
 

@@ -24,6 +24,7 @@ type Processed = (Result<BlockImportStatus<u32>, BlockImportError>, Hash);
 struct Told {
     announced: Vec<Hash>,
     processed: Vec<Processed>,
+    asked_for: Vec<Hash>,
 }
 
 /// A syncing strategy that only remembers.
@@ -58,7 +59,9 @@ impl SyncingStrategy<Block> for Remembering {
     }
     fn add_peer(&mut self, _: PeerId, _: Hash, _: u32) {}
     fn remove_peer(&mut self, _: &PeerId) {}
-    fn set_sync_fork_request(&mut self, _: Vec<PeerId>, _: &Hash, _: u32) {}
+    fn set_sync_fork_request(&mut self, _: Vec<PeerId>, hash: &Hash, _: u32) {
+        self.0.lock().asked_for.push(*hash);
+    }
     fn request_justification(&mut self, _: &Hash, _: u32) {}
     fn clear_justification_requests(&mut self) {}
     fn on_justification_import(&mut self, _: Hash, _: u32, _: bool) {}
@@ -91,7 +94,7 @@ impl Court {
         let chain = Chain::new();
         let (condemned, inner) = (Condemned::default(), Remembering::default());
         let judge = Validator::new(chain.client.clone(), chain.rules.clone());
-        let penalties = Penalties::new(Box::new(inner.clone()), Box::new(judge), condemned.clone(), None);
+        let penalties = Penalties::new(Box::new(inner.clone()), Box::new(judge), condemned.clone(), 0, None);
         Self { chain, condemned, inner, penalties }
     }
 
@@ -144,6 +147,16 @@ fn an_honest_announcement_is_passed_on() {
     court.announce(PeerId::random(), &honest.header);
     assert_eq!(court.banned(), []);
     assert_eq!(court.inner.0.lock().announced, [honest.hash()]);
+}
+
+#[test]
+fn the_best_block_of_a_new_peer_is_asked_for_when_it_is_as_high_as_ours_since_it_may_be_heavier() {
+    let mut court = Court::new();
+    court.penalties.update_chain_info(&Hash::repeat_byte(1), 5);
+    for number in 4..=6 {
+        court.penalties.add_peer(PeerId::random(), Hash::repeat_byte(number), number.into());
+    }
+    assert_eq!(court.inner.0.lock().asked_for, [Hash::repeat_byte(5)]);
 }
 
 #[test]
