@@ -57,6 +57,8 @@ enum Lie {
     Work,
     Signature,
     Base,
+    /// The greatest base there can be, which nobody has the work for.
+    Ceiling,
 }
 
 /// Makes headers that look like the child of a block and are not.
@@ -70,7 +72,10 @@ struct Forger {
 impl Forger {
     fn forge(&self, lie: Lie, salt: u64) -> Header {
         // A base that only who knows the parent can see to be wrong. All of them are cheap.
-        let base = self.rules.floor_difficulty.0 + u64::from(matches!(lie, Lie::Base));
+        let base = match lie {
+            Lie::Ceiling => Difficulty::MAX.0,
+            _ => self.rules.floor_difficulty.0 + u64::from(matches!(lie, Lie::Base)),
+        };
         let claims = PreDigest {
             author: AccountId::new(self.author.public().0),
             base,
@@ -88,7 +93,9 @@ impl Forger {
         let preimage = weir_pow::preimage(&seal_payload(header.hash().as_ref(), &signature));
         let required = Difficulty(base);
         let nonce = match lie {
-            Lie::Work => (0..).find(|nonce| !required.is_met_by(Work::from_hash(weir_pow::work(&preimage, *nonce)))),
+            Lie::Work | Lie::Ceiling => {
+                (0..).find(|nonce| !required.is_met_by(Work::from_hash(weir_pow::work(&preimage, *nonce))))
+            },
             _ => weir_pow::Search::new(preimage, required.target().to_big_endian()).find(0..u64::MAX),
         };
         header.digest_mut().push(Seal { signature, nonce: nonce.expect("the floor is low") }.to_item());
@@ -298,7 +305,7 @@ async fn run() -> ExitCode {
     eprintln!("forging {HEADERS} headers");
     let forged: Vec<Vec<u8>> = (0..HEADERS)
         .map(|index| {
-            let lie = [Lie::Work, Lie::Signature, Lie::Base][index / (HEADERS / IDENTITIES) % 3];
+            let lie = [Lie::Work, Lie::Signature, Lie::Base, Lie::Ceiling][index / (HEADERS / IDENTITIES) % 4];
             let header = forger.forge(lie, index as u64);
             BlockAnnounce { header, state: None, data: None }.encode()
         })

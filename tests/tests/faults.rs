@@ -31,6 +31,11 @@ struct Lab {
 impl Lab {
     /// With blocks of a second and a finality depth.
     fn new(depth: u32, miners: u32) -> Self {
+        Self::with(depth, |genesis| calibrate(genesis, miners))
+    }
+
+    /// With another first difficulty, or floor.
+    fn with(depth: u32, change: impl FnOnce(&mut Value)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let chain = write_chain_spec(folder.path(), "dev", |genesis| {
             let parameters = &mut genesis["difficulty"]["parameters"];
@@ -38,7 +43,7 @@ impl Lab {
             parameters["consensus"]["creditCapBlocks"] = depth.into();
             parameters["measurement"]["epochBlocks"] = (depth + 8).into();
             parameters["measurement"]["unbondingBlocks"] = (3 * (depth + 8)).into();
-            calibrate(genesis, miners);
+            change(genesis);
         })
         .unwrap();
         Self { folder, chain }
@@ -327,6 +332,83 @@ async fn a_heavier_fork_of_equal_height_wins_when_two_nodes_meet() {
     until("both follow the heavier fork", || async { light.node.best().await.is_ok_and(|best| best == of_heavy) })
         .await;
     assert_eq!(heavy.node.best().await.unwrap(), of_heavy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn miners_that_race_for_every_block_agree_and_who_hears_each_twice_at_once_follows() {
+    // So easy that both find each block as soon as its parent is old enough.
+    let lab = Lab::with(16, |genesis| {
+        genesis["difficulty"]["parameters"]["consensus"]["initialDifficulty"] = "0x3e8".into();
+    });
+    let one = lab.start("one", Some("//Alice"), &[]).await;
+    let other = lab.start("other", Some("//Bob"), &[]).await;
+    let hearer = lab.start("hearer", None, &[]).await;
+    for (from, to) in [(&one, &other), (&one, &hearer), (&other, &hearer)] {
+        link(from, to).await;
+    }
+    let nodes = [&one.node, &other.node, &hearer.node];
+    until("all have finalized the same 40 blocks", || async {
+        for node in nodes {
+            if height_of(node, finalized(node).await.unwrap()).await.unwrap() < 40 {
+                return false;
+            }
+        }
+        agree(&nodes, 40).await
+    })
+    .await;
+    let mut authors = std::collections::BTreeSet::new();
+    for at in 1..=40 {
+        let claims = weir_e2e::observer::claims(nodes[2], block_at(nodes[2], at).await.unwrap()).await.unwrap();
+        authors.insert(claims.author);
+    }
+    assert_eq!(authors.len(), 2, "only one of them made blocks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_chains_of_equal_weight_at_the_floor_each_node_keeps_its_own_until_one_grows() {
+    // The floor is so high that blocks are never early.
+    let mut floor = String::new();
+    let lab = Lab::with(32, |genesis| {
+        calibrate(genesis, 1);
+        let consensus = &mut genesis["difficulty"]["parameters"]["consensus"];
+        let normal = u64::from_str_radix(consensus["initialDifficulty"].as_str().unwrap().trim_start_matches("0x"), 16);
+        floor = format!("{:#x}", 3 * normal.unwrap());
+        consensus["initialDifficulty"] = floor.clone().into();
+        consensus["floorDifficulty"] = floor.clone().into();
+    });
+    let mut one = lab.start("one", Some("//Alice"), &[]).await;
+    let mut other = lab.start("other", Some("//Bob"), &[]).await;
+    for peer in [&mut one, &mut other] {
+        until_height(&peer.node, 5).await;
+        for at in 1..=5 {
+            let claims = weir_e2e::observer::claims(&peer.node, block_at(&peer.node, at).await.unwrap()).await.unwrap();
+            assert_eq!(format!("{:#x}", claims.base), floor, "at height {at}");
+        }
+        peer.kill();
+        rewind(&peer.process, 5);
+        peer.process.settings.author = None;
+        peer.restart().await;
+    }
+    let (of_one, of_other) = (one.node.best().await.unwrap(), other.node.best().await.unwrap());
+    assert_ne!(of_one, of_other);
+    assert_eq!(weight(&one.node, of_one).await, weight(&other.node, of_other).await);
+    link(&one, &other).await;
+    // Each has the other's chain, and its own is the best.
+    for (peer, own, foreign) in [(&one, of_one, of_other), (&other, of_other, of_one)] {
+        until("it knows the weight of the other chain", || async {
+            let known: Result<String, _> = peer.node.rpc().request("weir_chainWeight", rpc_params![foreign]).await;
+            known.is_ok()
+        })
+        .await;
+        assert_eq!(peer.node.best().await.unwrap(), own);
+    }
+
+    other.kill();
+    other.process.settings.author = Some("//Bob".into());
+    other.restart().await;
+    link(&one, &other).await;
+    until_height(&one.node, 6).await;
+    assert_eq!(block_at(&one.node, 5).await.unwrap(), of_other);
 }
 
 /// The chain spec, with a checkpoint.

@@ -9,7 +9,7 @@
 //!
 //! [`import`] then executes and weighs it, chooses the best chain and finalizes by depth, under one lock. The runtime
 //! refuses the same false claims when it executes the block, so that the two cannot drift apart. [`penalty`] bans the peers
-//! that sent what no honest one could. [`rewind`] is an operator's way back from a wrong chain. [`miner`] makes blocks.
+//! that sent what no honest one could. [`miner`] makes blocks.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
