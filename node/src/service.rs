@@ -309,7 +309,7 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
     let judge = Validator::new(client.clone(), engine.rules.clone());
     let strategy = Penalties::new(
         strategy,
-        Box::new(judge),
+        Box::new(move |header| judge.check(header)),
         engine.condemned.clone(),
         client.info().best_number,
         engine.metrics.clone(),

@@ -74,24 +74,3 @@ fn unsealed<Block: BlockT>(header: &Block::Header) -> sp_runtime::generic::Diges
     digest.pop();
     digest
 }
-
-/// Says whether an announced header is as it should be.
-pub trait Judge<H>: Send {
-    /// Judges a header.
-    ///
-    /// # Errors
-    ///
-    /// Why it is rejected.
-    fn judge(&self, header: &H) -> Result<(), Rejection>;
-}
-
-impl<Block, C> Judge<Block::Header> for Validator<Block, C>
-where
-    Block: BlockT,
-    C: ProvideRuntimeApi<Block> + HeaderBackend<Block> + Send + Sync,
-    C::Api: ConsensusApi<Block>,
-{
-    fn judge(&self, header: &Block::Header) -> Result<(), Rejection> {
-        self.check(header)
-    }
-}

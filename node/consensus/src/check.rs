@@ -247,7 +247,7 @@ pub fn plausible(
     }
     let timestamp = claims.timestamp.min(now.saturating_add(MAX_TIMESTAMP_AHEAD));
     let (expected, _) = retarget(schedule, best, number.saturating_sub(1), timestamp);
-    let least = expected.0 / PLAUSIBLE_FACTOR;
+    let least = expected.0.checked_div(PLAUSIBLE_FACTOR.into()).unwrap_or_default();
     if claims.base < least {
         return Err(Rejection::ImplausibleBase { got: claims.base, least });
     }

@@ -11,7 +11,16 @@
 //! refuses the same false claims when it executes the block, so that the two cannot drift apart. [`penalty`] bans the peers
 //! that sent what no honest one could. [`miner`] makes blocks.
 
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod announce;
 pub mod check;

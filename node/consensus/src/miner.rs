@@ -126,8 +126,10 @@ fn search(board: &Board, found: &mpsc::UnboundedSender<Found>, first: u64, inten
         };
         while board.current.load(Ordering::Acquire) == job.id && !board.stopped.load(Ordering::Relaxed) {
             let begun = Instant::now();
-            nonce = if nonce > u64::MAX - NONCES_AT_ONCE { 0 } else { nonce };
-            let end = nonce + NONCES_AT_ONCE;
+            let end = nonce.checked_add(NONCES_AT_ONCE).unwrap_or_else(|| {
+                nonce = 0;
+                NONCES_AT_ONCE
+            });
             let hit = job.search.find(nonce..end);
             let searched = hit.map_or(end, |hit| hit.saturating_add(1)).saturating_sub(nonce);
             board.hashes.fetch_add(searched, Ordering::Relaxed);
@@ -144,8 +146,9 @@ fn search(board: &Board, found: &mpsc::UnboundedSender<Found>, first: u64, inten
 /// Sleeps long enough that work takes the given part of the time.
 fn rest(worked: Duration, intensity_percent: u8) {
     let intensity = u32::from(intensity_percent.clamp(1, 100));
-    if intensity < 100 {
-        std::thread::sleep(worked.saturating_mul(100 - intensity) / intensity);
+    let idle = 100u32.saturating_sub(intensity);
+    if let Some(rest) = worked.saturating_mul(idle).checked_div(intensity).filter(|rest| !rest.is_zero()) {
+        std::thread::sleep(rest);
     }
 }
 
@@ -189,6 +192,11 @@ enum Built<Block: BlockT> {
     /// A child of the best block may only come after this time.
     TooEarly(Duration),
     Nothing,
+}
+
+/// The moment after a time from now; none if there is no such moment.
+fn after(wait: Duration) -> Option<tokio::time::Instant> {
+    tokio::time::Instant::now().checked_add(wait)
 }
 
 async fn sleep_until(instant: Option<tokio::time::Instant>) {
@@ -255,7 +263,7 @@ where
                 },
                 arrived = transactions.next() => match arrived {
                     Some(_) => {
-                        gathered_at.get_or_insert_with(|| tokio::time::Instant::now() + GATHER_TRANSACTIONS);
+                        gathered_at = gathered_at.or_else(|| after(GATHER_TRANSACTIONS));
                         false
                     },
                     None => return,
@@ -282,10 +290,10 @@ where
                 gathered_at = None;
                 let (built, ready) = match self.build(next_id).await {
                     Built::Template(template) => (Some(*template), None),
-                    Built::TooEarly(wait) => (None, Some(tokio::time::Instant::now() + wait)),
+                    Built::TooEarly(wait) => (None, after(wait)),
                     Built::Nothing => (None, None),
                 };
-                next_id += 1;
+                next_id = next_id.saturating_add(1);
                 // What was found while the next one was built must not be lost: its parent may still be the best block.
                 let mut is_imported = false;
                 while let Ok(hit) = found.try_recv() {
@@ -372,7 +380,7 @@ where
         };
         let now = clock::now();
         if now < next.earliest {
-            return Ok(Built::TooEarly(Duration::from_millis(next.earliest - now)));
+            return Ok(Built::TooEarly(Duration::from_millis(next.earliest.saturating_sub(now))));
         }
         let claims = PreDigest { author, base: next.base.0, credit, timestamp: now };
 
@@ -416,7 +424,10 @@ where
         block.post_hash = Some(hash);
         match self.block_import.import_block(block).await {
             Ok(ImportResult::Imported(imported)) => {
-                self.board.status.lock().authored += 1;
+                {
+                    let mut status = self.board.status.lock();
+                    status.authored = status.authored.saturating_add(1);
+                }
                 log::info!(target: "weir", "mined block {number} ({hash:?}), spending {credit:?} of credit");
                 return imported.is_new_best;
             },

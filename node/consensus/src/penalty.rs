@@ -10,8 +10,7 @@
 //! it is a thousandth of a ban's; a block that fails verification costs a third of one, a warning in the log, and a restart
 //! of all syncing.
 
-use crate::{announce::Judge, condemned::Condemned, Metrics, Rejection};
-
+use crate::{condemned::Condemned, Metrics, Rejection};
 use sc_consensus::{BlockImportError, BlockImportStatus};
 use sc_network::{types::ProtocolName, ReputationChange};
 use sc_network_common::sync::message::BlockAnnounce;
@@ -37,12 +36,15 @@ const SENTENCE: Duration = Duration::from_secs(70);
 /// How often the log tells of bans.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
+/// Says whether an announced header is as it should be, or why not.
+pub type Judge<H> = Box<dyn Fn(&H) -> Result<(), Rejection> + Send>;
+
 type Processed<B> = (Result<BlockImportStatus<NumberFor<B>>, BlockImportError>, <B as BlockT>::Hash);
 
 /// A syncing strategy that bans liars.
 pub struct Penalties<B: BlockT> {
     inner: Box<dyn SyncingStrategy<B>>,
-    judge: Box<dyn Judge<B::Header>>,
+    judge: Judge<B::Header>,
     condemned: Condemned<B::Hash>,
     metrics: Option<Metrics>,
     sentenced: LruMap<PeerId, Instant>,
@@ -54,10 +56,10 @@ pub struct Penalties<B: BlockT> {
 }
 
 impl<B: BlockT> Penalties<B> {
-    /// Around a strategy. `condemned` are the blocks whose execution failed, `best_number` is the height of our best chain.
+    /// Around a strategy. `judge` is asked of each announced header, `condemned` are the blocks whose execution failed, `best_number` is the height of our best chain.
     pub fn new(
         inner: Box<dyn SyncingStrategy<B>>,
-        judge: Box<dyn Judge<B::Header>>,
+        judge: Judge<B::Header>,
         condemned: Condemned<B::Hash>,
         best_number: NumberFor<B>,
         metrics: Option<Metrics>,
@@ -130,7 +132,7 @@ impl<B: BlockT> SyncingStrategy<B> for Penalties<B> {
         if self.is_sentenced(&peer) {
             return None;
         }
-        if let Err(rejection) = self.judge.judge(&announce.header) {
+        if let Err(rejection) = (self.judge)(&announce.header) {
             log::debug!(target: "weir", "a header that {peer} announced is rejected: {rejection}");
             if let Some(metrics) = &self.metrics {
                 metrics.rejected.with_label_values(&["announcement", rejection.label()]).inc();

@@ -94,7 +94,13 @@ impl Court {
         let chain = Chain::new();
         let (condemned, inner) = (Condemned::default(), Remembering::default());
         let judge = Validator::new(chain.client.clone(), chain.rules.clone());
-        let penalties = Penalties::new(Box::new(inner.clone()), Box::new(judge), condemned.clone(), 0, None);
+        let penalties = Penalties::new(
+            Box::new(inner.clone()),
+            Box::new(move |header| judge.check(header)),
+            condemned.clone(),
+            0,
+            None,
+        );
         Self { chain, condemned, inner, penalties }
     }
 
