@@ -2,27 +2,27 @@
 
 use crate::{
     chain::{Error, Node},
-    control::{Control, Inbound},
-    duties::{Follower, Outgoing},
+    challenger::{Admission, Challenger, Host},
+    control::Control,
+    duties::{terms_of, Follower, Outgoing},
     identity::{peer_of, Identity},
-    instant_of, now_ms,
+    now_ms,
     provide::{account_of, addresses},
-    registration,
+    registration::{self, Chain},
     runtime::{
         self,
         runtime_types::{bounded_collections::bounded_vec::BoundedVec, weir_primitives::measurement::report},
     },
-    wire::{proof_payload, Refusal, Request, Response},
     Fatal,
 };
+use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
     fs,
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Instant,
+    sync::Arc,
 };
 use subxt_signer::sr25519::Keypair;
 use tokio::sync::{mpsc, watch};
@@ -35,16 +35,9 @@ use weir_primitives::{
     AccountId,
 };
 use weir_probe::{
-    commitment::Commitment,
-    packet::{self, Key, Tag},
-    sender::{self, Train},
+    message::{Counted, Refusal, Subject},
+    port::Port,
 };
-
-/// How long a session is remembered after its start, in milliseconds.
-const REMEMBER_MS: u64 = 600_000;
-
-/// How often a prover may try to prove a challenge: each try is checked against the whole train.
-const PROOF_TRIES: u8 = 3;
 
 /// What a challenger is started with.
 #[derive(Clone)]
@@ -61,36 +54,37 @@ pub struct Settings {
     pub external: SocketAddr,
     /// Where reports are kept.
     pub folder: PathBuf,
+    /// What challenges at one instant share.
+    pub capacity_bits_per_second: u64,
 }
 
 /// Runs a challenger until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
-    let (_control, inbound) = match Control::start(&settings.identity, Some(settings.listen)) {
+    let (_control, incoming) = match Control::start(&settings.identity, &[settings.listen]) {
         Ok(started) => started,
         Err(error) => return error,
     };
-    let genesis = match registration::genesis_of(&settings.nodes).await {
-        Ok(genesis) => genesis,
+    let port = match packet_port(settings.listen) {
+        Ok(port) => port,
+        Err(error) => return error,
+    };
+    let chain = match registration::chain_of(&settings.nodes).await {
+        Ok(chain) => chain,
         Err(error) => return error,
     };
     let reports = settings.folder.join("reports");
     if let Err(error) = fs::create_dir_all(&reports) {
         return Fatal(format!("the folder {} cannot be made: {error}", reports.display()));
     }
-    let (duties_sender, duties_receiver) = watch::channel(Vec::new());
+    let (duties_sender, duties) = watch::channel(Vec::new());
     let (outbox, outgoing) = mpsc::unbounded_channel();
     let account = account_of(&settings.key);
-    let challenger = Challenger {
-        identity: settings.identity.clone(),
-        account: account.clone(),
-        genesis,
-        duties: duties_receiver,
-        outbox,
-        reports,
-        sessions: HashMap::new(),
-    };
-    challenger.send_kept_reports();
-    tokio::spawn(challenger.serve(inbound));
+    let identity = settings.identity.clone();
+    let host = ChainHost { identity: identity.clone(), account: account.clone(), chain, duties, outbox, reports };
+    host.send_kept_reports();
+    let challenger = Challenger::new(host, identity, port, settings.capacity_bits_per_second);
+    tokio::spawn(Arc::new(challenger).serve(incoming));
+    let genesis = chain.genesis;
     let setup = |node: Node| {
         let settings = settings.clone();
         Box::pin(async move { register(&node, &settings).await }) as _
@@ -98,6 +92,22 @@ pub async fn run(settings: Settings) -> Fatal {
     let follower =
         Follower { nodes: &settings.nodes, genesis, key: &settings.key, account: &account, duties: &duties_sender };
     follower.follow(outgoing, &setup).await
+}
+
+/// The port for packets of a challenger: the one after that of its control streams.
+///
+/// # Errors
+///
+/// When it cannot be bound.
+pub fn packet_port(listen: SocketAddr) -> Result<Arc<Port>, Fatal> {
+    let number = if listen.port() == 0 { 0 } else { listen.port().saturating_add(1) };
+    let address = SocketAddr::new(listen.ip(), number);
+    Port::bind(address, None).map(Arc::new).map_err(|error| {
+        Fatal(format!(
+            "cannot take measurement packets on {address}, the port after that of --listen ({error}); end the process \
+             that uses it, or choose another --listen"
+        ))
+    })
 }
 
 /// Registers the challenger, or brings what the chain knows of it up to date.
@@ -124,18 +134,6 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// A challenge that a prover joined.
-struct Session {
-    key: Key,
-    tag: Tag,
-    packets: u32,
-    wire_bytes: u64,
-    start: Instant,
-    start_ms: u64,
-    duty: Duty,
-    tries_left: u8,
-}
-
 /// A report as it is kept, before it is signed.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -148,158 +146,82 @@ struct Kept {
     round_trip_us: u64,
 }
 
-struct Challenger {
+/// The chain's side of a challenger: it knows what was drawn, and takes what was counted.
+struct ChainHost {
     identity: Identity,
     account: AccountId,
-    genesis: [u8; 32],
+    chain: Chain,
     duties: watch::Receiver<Vec<Duty>>,
     outbox: mpsc::UnboundedSender<Outgoing>,
     reports: PathBuf,
-    sessions: HashMap<(u32, u32), Session>,
 }
 
-impl Challenger {
-    async fn serve(mut self, mut inbound: mpsc::Receiver<Inbound>) {
-        while let Some(Inbound { peer, from, at, round_trip, request, reply }) = inbound.recv().await {
-            let answer = match request {
-                Request::Join { genesis, epoch, position } => self.join((peer, from), genesis, epoch, position),
-                Request::Proof { epoch, position, root, bitmap, signature } => {
-                    let commitment = Commitment { root, bitmap };
-                    let round_trip_us = round_trip.map_or(0, |it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX));
-                    self.count(peer, at, round_trip_us, (epoch, position), commitment, signature).await
-                },
-            };
-            reply.send(answer.unwrap_or_else(Response::Refused)).await;
-            self.sessions.retain(|_, session| session.start_ms + REMEMBER_MS > now_ms());
-        }
-    }
-
-    /// Lets a prover into a challenge, and makes ready to send to it.
-    fn join(
-        &mut self,
-        (peer, from): (libp2p::PeerId, Vec<std::net::IpAddr>),
-        genesis: [u8; 32],
-        epoch: u32,
-        position: u32,
-    ) -> Result<Response, Refusal> {
-        if genesis != self.genesis {
-            return Err(Refusal::OtherChain);
-        }
-        let duty = self
-            .duties
-            .borrow()
-            .iter()
-            .find(|duty| duty.role == Role::Challenger && (duty.epoch, duty.position) == (epoch, position))
-            .cloned()
-            .ok_or(Refusal::UnknownChallenge)?;
+impl Host for ChainHost {
+    fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
+        let duty = self.duty_of(subject)?;
         if peer_of(&duty.provider.1 .0) != Some(peer) {
             return Err(Refusal::NotTheProver);
         }
-        if duty.start <= now_ms() {
-            return Err(Refusal::TooLate);
-        }
-        if let Some(session) = self.sessions.get(&(epoch, position)) {
-            // The same as before, as long as the chain says the same.
-            if session.start_ms == duty.start {
-                return Ok(Response::Joined { tag: session.tag, packets: session.packets });
-            }
-        }
-        // Nothing is sent to an address that has not shown, by a handshake, that it wants it.
-        let endpoints = addresses(&duty.provider.2, Service::Probe);
-        let to = endpoints.into_iter().find(|address| from.contains(&address.ip())).ok_or(Refusal::OtherAddress)?;
-        let session = Session {
-            key: rand::random(),
-            tag: rand::random(),
-            packets: packet::packets_in(duty.budget_bytes, to.ip()),
-            wire_bytes: packet::wire_bytes(to.ip()),
-            start: instant_of(duty.start),
-            start_ms: duty.start,
-            duty,
-            tries_left: PROOF_TRIES,
-        };
-        let train = Train {
-            to,
-            tag: session.tag,
-            key: session.key,
-            packets: session.packets,
-            bits_per_second: session.duty.bits_per_second,
-            start: session.start,
-        };
-        let spawned = std::thread::Builder::new().name("weir-sender".into()).spawn(move || {
-            std::thread::sleep(train.start.saturating_duration_since(Instant::now()));
-            match sender::send(&train) {
-                Ok(sent) => log::info!("challenge {epoch}/{position}: sent {sent} packets to {}", train.to),
-                Err(error) => log::warn!("challenge {epoch}/{position}: nothing can be sent to {}: {error}", train.to),
-            }
-        });
-        if let Err(error) = spawned {
-            log::error!("no thread to send from: {error}");
-            return Err(Refusal::Internal);
-        }
-        let answer = Response::Joined { tag: session.tag, packets: session.packets };
-        self.sessions.insert((epoch, position), session);
-        Ok(answer)
+        Ok(Admission {
+            terms: terms_of(&duty),
+            endpoints: Some(addresses(&duty.provider.2, Service::Probe)),
+            clock_tolerance_us: self.chain.clock_tolerance_us,
+        })
     }
 
-    /// Counts what a prover proves, and reports it.
-    async fn count(
-        &mut self,
-        peer: libp2p::PeerId,
-        at: Instant,
-        round_trip_us: u64,
-        (epoch, position): (u32, u32),
-        commitment: Commitment,
-        signature: [u8; 64],
-    ) -> Result<Response, Refusal> {
-        let session = self.sessions.get_mut(&(epoch, position)).ok_or(Refusal::NothingToProve)?;
-        let provider = session.duty.provider.clone();
-        if peer_of(&provider.1 .0) != Some(peer) {
-            return Err(Refusal::NotTheProver);
-        }
-        let elapsed = at.checked_duration_since(session.start).ok_or(Refusal::NothingToProve)?;
-        session.tries_left = session.tries_left.checked_sub(1).ok_or(Refusal::NothingToProve)?;
-        let payload =
-            proof_payload(self.genesis, epoch, position, self.identity.public(), commitment.root, &commitment.bitmap);
-        let signer =
-            libp2p::identity::ed25519::PublicKey::try_from_bytes(&provider.1 .0).map_err(|_| Refusal::Internal)?;
-        if !signer.verify(&payload, &signature) {
-            return Err(Refusal::FalseProof);
-        }
-        let (key, packets, wire_bytes) = (session.key, session.packets, session.wire_bytes);
-        let deadline_ms = session.duty.deadline;
-        let proven = tokio::task::spawn_blocking(move || commitment.proven_packets(&key, packets))
-            .await
-            .map_err(|_| Refusal::Internal)?
-            .ok_or(Refusal::FalseProof)?;
-        // Proven once and for all.
-        if let Some(session) = self.sessions.get_mut(&(epoch, position)) {
-            session.tries_left = 0;
+    fn report(&self, subject: &Subject, admission: &Admission, counted: &Counted) -> Result<(), Refusal> {
+        let duty = self.duty_of(subject)?;
+        // A reorganisation can have moved it meanwhile.
+        if terms_of(&duty) != admission.terms {
+            return Err(Refusal::UnknownChallenge);
         }
         let kept = Kept {
-            epoch,
-            position,
-            provider: provider.0,
-            deadline_ms,
-            bytes: u64::from(proven) * wire_bytes,
-            elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            round_trip_us,
+            epoch: duty.epoch,
+            position: duty.position,
+            provider: duty.provider.0,
+            deadline_ms: duty.deadline,
+            bytes: counted.bytes,
+            elapsed_us: counted.elapsed_us,
+            round_trip_us: counted.round_trip_us,
         };
-        let answer = Response::Counted { bytes: kept.bytes, elapsed_us: kept.elapsed_us };
         // Never two different ones, not even after a restart: what is kept first is what is signed.
         if let Err(error) = keep(&self.reports, &kept) {
-            log::error!("challenge {epoch}/{position}: the report cannot be kept, so it is not signed: {error}");
+            log::error!(
+                "challenge {}/{}: the report cannot be kept, so it is not signed: {error}",
+                kept.epoch,
+                kept.position
+            );
             return Err(Refusal::Internal);
         }
         unexpired_reports(&self.reports);
         self.send(&kept);
-        Ok(answer)
+        Ok(())
+    }
+}
+
+impl ChainHost {
+    /// The duty to measure that a prover speaks of.
+    fn duty_of(&self, subject: &Subject) -> Result<Duty, Refusal> {
+        let Subject::Chain { genesis, epoch, position } = *subject else { return Err(Refusal::UnknownChallenge) };
+        if genesis != self.chain.genesis {
+            return Err(Refusal::OtherChain);
+        }
+        let duties = self.duties.borrow();
+        let own = |duty: &&Duty| duty.role == Role::Challenger && (duty.epoch, duty.position) == (epoch, position);
+        duties.iter().find(own).cloned().ok_or(Refusal::UnknownChallenge)
     }
 
     /// Signs a kept report, and hands it on to the chain.
     fn send(&self, kept: &Kept) {
         let report = Report { bytes: kept.bytes, elapsed_us: kept.elapsed_us, round_trip_us: kept.round_trip_us };
-        let payload =
-            report_payload(self.genesis.into(), kept.epoch, kept.position, &kept.provider, &self.account, &report);
+        let payload = report_payload(
+            self.chain.genesis.into(),
+            kept.epoch,
+            kept.position,
+            &kept.provider,
+            &self.account,
+            &report,
+        );
         let signature = match self.identity.sign(&payload) {
             Ok(signature) => signature,
             Err(error) => return log::error!("the report cannot be signed: {error}"),

@@ -1,88 +1,88 @@
 //! Control streams: authenticated QUIC connections between agents, which the prover dials.
 
-use crate::{
-    identity::Identity,
-    wire::{Codec, Request, Response, PROTOCOL},
-    Fatal,
-};
+use crate::{channel::Channel, identity::Identity, Fatal};
 use futures::StreamExt;
 use libp2p::{
     connection_limits::{self, ConnectionLimits},
     multiaddr::Protocol,
-    ping,
-    request_response::{self, OutboundRequestId, ProtocolSupport, ResponseChannel},
-    swarm::{ConnectionId, NetworkBehaviour, SwarmEvent},
-    Multiaddr, PeerId, Swarm,
+    swarm::{
+        dial_opts::{DialOpts, PeerCondition},
+        ConnectionId, NetworkBehaviour, SwarmEvent,
+    },
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm,
 };
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    time::{Duration, Instant},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// How long a request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection without requests is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The name of the protocol.
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/weir/measure/2");
 
+/// How long dialling, or opening a stream, may take.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
+/// How long a connection without streams is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most connections that others may open, in all and each: enough for every provider of a chain.
 const MAX_INCOMING: u32 = 512;
 const MAX_INCOMING_PER_PEER: u32 = 2;
+/// The most streams of one connection, and what each may have on its way: a proof fits.
+const MAX_STREAMS: u32 = 4;
+const MAX_STREAM_BYTES: u32 = 256 << 10;
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
     limits: connection_limits::Behaviour,
-    requests: request_response::Behaviour<Codec>,
-    ping: ping::Behaviour,
+    streams: libp2p_stream::Behaviour,
 }
 
-/// A request that came in.
-pub struct Inbound {
-    /// From whom, as its key proved.
-    pub peer: PeerId,
-    /// The addresses of its connections, which their QUIC handshakes showed to be its own.
-    pub from: Vec<IpAddr>,
-    /// When.
-    pub at: Instant,
-    /// The last round trip to the peer, if there was one.
-    pub round_trip: Option<Duration>,
-    /// What it wants.
-    pub request: Request,
-    /// Where the answer goes.
-    pub reply: Reply,
+/// The open connections: who, and at what address, which the QUIC handshake showed to be its own.
+type Connections = Arc<Mutex<HashMap<ConnectionId, (PeerId, IpAddr)>>>;
+
+fn addresses_of(connections: &Connections, peer: PeerId) -> Vec<IpAddr> {
+    connections.lock().values().filter(|(of, _)| *of == peer).map(|(_, ip)| *ip).collect()
 }
 
-/// Where the answer to a request goes.
-pub struct Reply {
-    channel: ResponseChannel<Response>,
-    commands: mpsc::Sender<Command>,
+struct Dial {
+    peer: PeerId,
+    addresses: Vec<Multiaddr>,
+    done: oneshot::Sender<Result<(), String>>,
 }
 
-impl Reply {
-    /// Answers. If the connection is gone, nobody hears it.
-    pub async fn send(self, response: Response) {
-        let _ = self.commands.send(Command::Reply { channel: self.channel, response }).await;
-    }
-}
-
-enum Command {
-    Ask {
-        peer: PeerId,
-        addresses: Vec<Multiaddr>,
-        request: Box<Request>,
-        answer: oneshot::Sender<Result<Response, String>>,
-    },
-    Reply {
-        channel: ResponseChannel<Response>,
-        response: Response,
-    },
-}
-
-/// Asks other agents.
+/// Opens control streams to other agents.
 #[derive(Clone)]
 pub struct Control {
-    commands: mpsc::Sender<Command>,
+    dials: mpsc::Sender<Dial>,
+    streams: libp2p_stream::Control,
+    connections: Connections,
+}
+
+/// A stream that another agent opened.
+pub struct Inbound {
+    /// Who, as its key proved.
+    pub peer: PeerId,
+    /// The addresses of its connections.
+    pub from: Vec<IpAddr>,
+    /// The stream.
+    pub channel: Channel<Stream>,
+}
+
+/// The streams that other agents open.
+pub struct Incoming {
+    streams: libp2p_stream::IncomingStreams,
+    connections: Connections,
+}
+
+impl Incoming {
+    /// The next one; nothing when the control streams have ended.
+    pub async fn next(&mut self) -> Option<Inbound> {
+        let (peer, stream) = self.streams.next().await?;
+        Some(Inbound { peer, from: addresses_of(&self.connections, peer), channel: Channel::new(stream) })
+    }
 }
 
 impl Control {
@@ -91,11 +91,16 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
-    pub fn start(identity: &Identity, listen: Option<SocketAddr>) -> Result<(Self, mpsc::Receiver<Inbound>), Fatal> {
+    /// When an address cannot be listened on.
+    pub fn start(identity: &Identity, listen: &[SocketAddr]) -> Result<(Self, Incoming), Fatal> {
         let mut swarm = libp2p::SwarmBuilder::with_existing_identity(identity.keypair())
             .with_tokio()
-            .with_quic()
+            .with_quic_config(|mut config| {
+                config.max_concurrent_stream_limit = MAX_STREAMS;
+                config.max_stream_data = MAX_STREAM_BYTES;
+                config.max_connection_data = MAX_STREAM_BYTES * MAX_STREAMS;
+                config
+            })
             .with_behaviour(|_| Behaviour {
                 limits: connection_limits::Behaviour::new(
                     ConnectionLimits::default()
@@ -103,52 +108,59 @@ impl Control {
                         .with_max_established_incoming(Some(MAX_INCOMING))
                         .with_max_established_per_peer(Some(MAX_INCOMING_PER_PEER)),
                 ),
-                requests: request_response::Behaviour::new(
-                    [(PROTOCOL, ProtocolSupport::Full)],
-                    request_response::Config::default().with_request_timeout(REQUEST_TIMEOUT),
-                ),
-                ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(5))),
+                streams: libp2p_stream::Behaviour::new(),
             })
             .map_err(|error| Fatal(format!("control streams cannot be set up: {error}")))?
             .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
             .build();
-        if let Some(address) = listen {
+        for address in listen {
             // The library binds later; this says at once, and clearly, that it cannot.
             std::net::UdpSocket::bind(address).map_err(|error| {
                 Fatal(format!(
                     "cannot listen on {address} ({error}); end the process that uses it, or choose another --listen"
                 ))
             })?;
-            swarm
-                .listen_on(multiaddr(address))
-                .map_err(|error| Fatal(format!("cannot listen on {address}: {error}")))?;
+            // The library takes `[::]` for IPv6 alone.
+            let is_all = address.ip().to_canonical() == IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+            let also = is_all.then(|| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()));
+            for address in std::iter::once(*address).chain(also) {
+                swarm
+                    .listen_on(multiaddr(address))
+                    .map_err(|error| Fatal(format!("cannot listen on {address}: {error}")))?;
+            }
         }
-        let (commands, received) = mpsc::channel(64);
-        let (inbound, requests) = mpsc::channel(64);
-        let control = Self { commands };
-        tokio::spawn(run(swarm, received, inbound, control.commands.clone()));
-        Ok((control, requests))
+        let mut streams = swarm.behaviour().streams.new_control();
+        let incoming =
+            streams.accept(PROTOCOL).map_err(|error| Fatal(format!("control streams cannot be set up: {error}")))?;
+        let (dials, received) = mpsc::channel(64);
+        let connections = Connections::default();
+        tokio::spawn(run(swarm, received, connections.clone()));
+        let incoming = Incoming { streams: incoming, connections: connections.clone() };
+        Ok((Self { dials, streams, connections }, incoming))
     }
 
-    /// Asks a peer at one of its addresses, and waits for the answer.
+    /// Opens a stream to a peer at one of its addresses, and says at which it is.
     ///
     /// # Errors
     ///
-    /// When it cannot be reached, or does not answer in time.
-    pub async fn ask(&self, peer: PeerId, addresses: &[SocketAddr], request: Request) -> Result<Response, String> {
-        let (answer, answered) = oneshot::channel();
+    /// When it cannot be reached, is not who it should be, or does not speak our protocol.
+    pub async fn open(&self, peer: PeerId, addresses: &[SocketAddr]) -> Result<(Channel<Stream>, IpAddr), String> {
+        let (done, is_done) = oneshot::channel();
         let addresses = addresses.iter().copied().map(multiaddr).collect();
-        let gone = |_| "the control streams have ended".to_string();
-        self.commands
-            .send(Command::Ask { peer, addresses, request: Box::new(request), answer })
-            .await
-            .map_err(|_| gone(()))?;
-        answered.await.map_err(|_| gone(()))?
+        let gone = || "the control streams have ended".to_string();
+        let late = |_| "it cannot be reached in time".to_string();
+        self.dials.send(Dial { peer, addresses, done }).await.map_err(|_| gone())?;
+        tokio::time::timeout(OPEN_WITHIN, is_done).await.map_err(late)?.map_err(|_| gone())??;
+        let mut streams = self.streams.clone();
+        let opening = tokio::time::timeout(OPEN_WITHIN, streams.open_stream(peer, PROTOCOL));
+        let stream = opening.await.map_err(late)?.map_err(|error| error.to_string())?;
+        let address = addresses_of(&self.connections, peer).first().copied().ok_or("the connection ended")?;
+        Ok((Channel::new(stream), address))
     }
 }
 
 /// The QUIC multiaddress of a socket address.
-fn multiaddr(address: SocketAddr) -> Multiaddr {
+pub fn multiaddr(address: SocketAddr) -> Multiaddr {
     Multiaddr::from(address.ip()).with(Protocol::Udp(address.port())).with(Protocol::QuicV1)
 }
 
@@ -156,75 +168,48 @@ fn multiaddr(address: SocketAddr) -> Multiaddr {
 fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next()? {
         Protocol::Ip4(ip) => Some(ip.into()),
-        Protocol::Ip6(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(IpAddr::from(ip).to_canonical()),
         _ => None,
     }
 }
 
-async fn run(
-    mut swarm: Swarm<Behaviour>,
-    mut commands: mpsc::Receiver<Command>,
-    inbound: mpsc::Sender<Inbound>,
-    replies: mpsc::Sender<Command>,
-) {
-    let mut waiting = HashMap::<OutboundRequestId, oneshot::Sender<Result<Response, String>>>::new();
-    let mut round_trips = HashMap::<PeerId, Duration>::new();
-    let mut connections = HashMap::<ConnectionId, (PeerId, IpAddr)>::new();
+async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>, connections: Connections) {
+    let mut waiting = HashMap::<PeerId, Vec<oneshot::Sender<Result<(), String>>>>::new();
     loop {
         tokio::select! {
-            command = commands.recv() => match command {
-                Some(Command::Ask { peer, addresses, request, answer }) => {
-                    for address in addresses {
-                        swarm.add_peer_address(peer, address);
-                    }
-                    let id = swarm.behaviour_mut().requests.send_request(&peer, *request);
-                    waiting.insert(id, answer);
-                },
-                Some(Command::Reply { channel, response }) => {
-                    // Fails only when the connection is gone.
-                    let _ = swarm.behaviour_mut().requests.send_response(channel, response);
-                },
-                None => return,
+            dial = dials.recv() => {
+                let Some(Dial { peer, addresses, done }) = dial else { return };
+                if swarm.is_connected(&peer) {
+                    let _ = done.send(Ok(()));
+                    continue;
+                }
+                let waiting = waiting.entry(peer).or_default();
+                waiting.push(done);
+                let options = DialOpts::peer_id(peer).addresses(addresses).condition(PeerCondition::NotDialing).build();
+                // Fails when it is being dialled already, whose end all wait for, or when it cannot be dialled at all.
+                if let (Err(error), 1) = (swarm.dial(options), waiting.len()) {
+                    waiting.drain(..).for_each(|done| drop(done.send(Err(error.to_string()))));
+                }
             },
             event = swarm.select_next_some() => match event {
-                SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, result: Ok(round_trip), .. })) => {
-                    round_trips.insert(peer, round_trip);
-                },
                 SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                     if let Some(ip) = ip_of(endpoint.get_remote_address()) {
-                        connections.insert(connection_id, (peer_id, ip));
+                        connections.lock().insert(connection_id, (peer_id, ip));
+                    }
+                    for done in waiting.remove(&peer_id).into_iter().flatten() {
+                        let _ = done.send(Ok(()));
                     }
                 },
-                SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
-                    connections.remove(&connection_id);
-                    if num_established == 0 {
-                        round_trips.remove(&peer_id);
+                SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), error, .. } => {
+                    for done in waiting.remove(&peer_id).into_iter().flatten() {
+                        let _ = done.send(Err(error.to_string()));
                     }
                 },
-                SwarmEvent::NewListenAddr { address, .. } => log::info!("control streams are taken at {address}"),
-                SwarmEvent::Behaviour(BehaviourEvent::Requests(event)) => match event {
-                    request_response::Event::Message { peer, message } => match message {
-                        request_response::Message::Request { request, channel, .. } => {
-                            let at = Instant::now();
-                            let of_peer = connections.values().filter(|(of, _)| *of == peer);
-                            let from = of_peer.map(|(_, ip)| *ip).collect();
-                            let reply = Reply { channel, commands: replies.clone() };
-                            let round_trip = round_trips.get(&peer).copied();
-                            // A flood of requests is dropped, and its connections time out.
-                            let _ = inbound.try_send(Inbound { peer, from, at, round_trip, request, reply });
-                        },
-                        request_response::Message::Response { request_id, response } => {
-                            if let Some(answer) = waiting.remove(&request_id) {
-                                let _ = answer.send(Ok(response));
-                            }
-                        },
-                    },
-                    request_response::Event::OutboundFailure { request_id, error, .. } => {
-                        if let Some(answer) = waiting.remove(&request_id) {
-                            let _ = answer.send(Err(error.to_string()));
-                        }
-                    },
-                    _ => (),
+                SwarmEvent::ConnectionClosed { connection_id, .. } => {
+                    connections.lock().remove(&connection_id);
+                },
+                SwarmEvent::NewListenAddr { address, .. } => {
+                    log::info!("control streams are taken at {address}/p2p/{}", swarm.local_peer_id());
                 },
                 _ => (),
             },

@@ -9,6 +9,10 @@ use subxt::tx::StaticPayload;
 use subxt_signer::sr25519::Keypair;
 use tokio::sync::{mpsc, watch, Mutex};
 use weir_primitives::{measurement::Duty, AccountId};
+use weir_probe::{
+    message::{Direction, Terms},
+    time::UnixMicros,
+};
 
 /// How long to wait before the nodes are tried again; doubles up to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -19,6 +23,18 @@ const SILENT_FOR: Duration = Duration::from_secs(120);
 
 fn silent() -> subxt::rpcs::Error {
     subxt::rpcs::Error::Client("there was no new block for two minutes".into())
+}
+
+/// What a challenge on chain is, as agents agree on it. The chain draws challenges of one direction.
+pub fn terms_of(duty: &Duty) -> Terms {
+    let bits = u128::from(duty.budget_bytes) * 8;
+    let train_us = bits * 1_000_000 / u128::from(duty.bits_per_second.max(1));
+    Terms {
+        direction: Direction::Down,
+        start: UnixMicros::from_millis(duty.start),
+        train_us: u64::try_from(train_us).unwrap_or(u64::MAX),
+        bits_per_second: duty.bits_per_second,
+    }
 }
 
 /// A call that reports.

@@ -50,6 +50,15 @@ impl Identity {
         Self::new(keypair).ok_or_else(|| Fatal(format!("{} is no Ed25519 key", path.display())))
     }
 
+    /// A key that nobody keeps.
+    ///
+    /// # Errors
+    ///
+    /// Never, for a key of this kind; the library's interface leaves it open.
+    pub fn for_once() -> Result<Self, Fatal> {
+        Self::new(Keypair::generate_ed25519()).ok_or_else(|| Fatal("a new key is no Ed25519 key".into()))
+    }
+
     fn new(keypair: Keypair) -> Option<Self> {
         let public = keypair.public().try_into_ed25519().ok()?.to_bytes();
         Some(Self { keypair, public })
@@ -82,6 +91,17 @@ pub fn peer_of(public: &[u8; 32]) -> Option<PeerId> {
     Some(libp2p::identity::PublicKey::from(key).to_peer_id())
 }
 
+/// The public key of a peer; nothing if it is of another kind than agents have.
+pub fn key_of(peer: &PeerId) -> Option<[u8; 32]> {
+    let key = libp2p::identity::PublicKey::try_decode_protobuf(peer.as_ref().digest()).ok()?;
+    Some(key.try_into_ed25519().ok()?.to_bytes())
+}
+
+/// Whether a peer signed a message.
+pub fn is_signed_by(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    libp2p::identity::ed25519::PublicKey::try_from_bytes(public).is_ok_and(|key| key.verify(message, signature))
+}
+
 /// The key of an account, from a secret URI or a file with one.
 ///
 /// # Errors
@@ -112,6 +132,16 @@ mod tests {
         assert_eq!(made.public(), read.public());
         let mode = fs::metadata(folder.path().join("identity.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0);
+    }
+
+    #[test]
+    fn a_peer_tells_its_key_and_checks_its_signatures() {
+        let identity = Identity::for_once().unwrap();
+        let peer = peer_of(&identity.public()).unwrap();
+        assert_eq!(key_of(&peer), Some(identity.public()));
+        let signature = identity.sign(b"message").unwrap();
+        assert!(is_signed_by(&identity.public(), b"message", &signature));
+        assert!(!is_signed_by(&identity.public(), b"another", &signature));
     }
 
     #[test]

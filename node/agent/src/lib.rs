@@ -4,20 +4,28 @@
 //! packets. It keeps no chain database: an identity key, and the reports that it signed.
 //!
 //! - [`chain`]: nodes, of which any may fail.
-//! - [`control`] and [`wire`]: what agents say to each other.
-//! - [`provide`] and [`challenge`]: the two sides of a measurement.
+//! - [`control`], [`channel`] and [`clock`]: how agents reach each other, speak, and compare clocks.
+//! - [`prover`] and [`challenger`]: the two sides of a measurement.
+//! - [`provide`] and [`challenge`]: the same, as the chain draws it.
+//! - [`measure`] and [`answer`]: the same, by hand.
 //! - [`status`]: what the chain knows about them.
 
+pub mod answer;
 pub mod chain;
 pub mod challenge;
+pub mod challenger;
+pub mod channel;
+pub mod clock;
 pub mod control;
 pub mod duties;
 pub mod identity;
+pub mod measure;
+pub mod plot;
+pub mod prover;
 pub mod provide;
 pub mod rate;
 pub mod registration;
 pub mod status;
-pub mod wire;
 
 /// Types of the runtime, from its committed metadata.
 #[allow(missing_docs, clippy::all)]
@@ -37,11 +45,5 @@ impl From<String> for Fatal {
 
 /// What our clock shows, in milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The moment at which our clock shows a time; now, if that has passed.
-pub fn instant_of(time_ms: u64) -> std::time::Instant {
-    std::time::Instant::now() + std::time::Duration::from_millis(time_ms.saturating_sub(now_ms()))
+    weir_probe::time::UnixMicros::now().as_millis()
 }

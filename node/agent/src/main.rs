@@ -1,9 +1,18 @@
 //! The light agent of Weir.
 
 use clap::{Args, Parser, Subcommand};
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
-use weir_agent::{chain::Node, challenge, identity, provide, rate::Rate, status, Fatal};
+use libp2p::PeerId;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+use weir_agent::{
+    answer, chain::Node, challenge, identity, identity::Identity, measure, plot, provide, rate::Rate, status, Fatal,
+};
 use weir_primitives::AccountId;
+use weir_probe::{message::Direction, time::set_test_offset};
 
 /// Sells, measures and looks at bandwidth on the Weir chain.
 #[derive(Parser)]
@@ -11,6 +20,10 @@ use weir_primitives::AccountId;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// For tests: sets the agent's clock off by so many milliseconds.
+    #[arg(long, global = true, hide = true, allow_negative_numbers = true, default_value_t = 0)]
+    test_clock_offset: i64,
 }
 
 #[derive(Subcommand)]
@@ -19,6 +32,10 @@ enum Command {
     Provide(Provide),
     /// Measure providers, when the draw says so.
     Challenge(Challenge),
+    /// Measure this machine's line by hand, with challengers that answer. Needs no chain.
+    Measure(Measure),
+    /// Be a challenger for measurements that others start by hand. Needs no chain.
+    Answer(Answer),
     /// Show what the chain knows of an account, or of all providers.
     Status(Status),
 }
@@ -82,13 +99,101 @@ struct Challenge {
     #[command(flatten)]
     account: Account,
 
-    /// Where provers dial to.
+    /// Where provers dial to. Packets are taken at the UDP port after it. `[::]:PORT` takes IPv4 as well.
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:40401")]
     listen: SocketAddr,
 
     /// The address under which the world reaches it, if it is another one.
     #[arg(long, value_name = "IP:PORT")]
     external: Option<SocketAddr>,
+
+    /// What it sends and takes at most; challenges at one instant share it fairly.
+    #[arg(long, value_name = "RATE", default_value = "1gbit")]
+    class: Rate,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Ways {
+    /// From the challengers to this machine.
+    Down,
+    /// From this machine to the challengers.
+    Up,
+    /// One after the other.
+    Both,
+}
+
+#[derive(Args)]
+struct Measure {
+    /// A challenger, as `weir-agent answer` prints it: /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEER. Any number may be given.
+    #[arg(long = "challenger", value_name = "MULTIADDRESS", required = true)]
+    challengers: Vec<measure::Target>,
+
+    /// Which way.
+    #[arg(long, value_enum, default_value = "both")]
+    direction: Ways,
+
+    /// How fast the line should be: the challengers send half as much again. By default it is searched for.
+    #[arg(long, value_name = "RATE")]
+    declare: Option<Rate>,
+
+    /// How long packets are sent. By default half a second, or ten round trips if that is longer.
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(10..=10_000))]
+    train: Option<u64>,
+
+    /// How many of the challengers may lie. By default as many as are less than half.
+    #[arg(long, value_name = "NUMBER")]
+    byzantine: Option<u32>,
+
+    /// How often to measure.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    runs: u32,
+
+    /// Where packets are taken. `[::]:PORT` takes IPv4 as well.
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
+    listen: SocketAddr,
+
+    /// How much of the line may be used: packets above it are dropped.
+    #[arg(long, value_name = "RATE")]
+    limit: Option<Rate>,
+
+    /// How far clocks may differ.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 20)]
+    clock_tolerance: u64,
+
+    /// Where the agent keeps its identity key. By default it makes one for once.
+    #[arg(long, value_name = "FOLDER")]
+    base_path: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+
+    /// Draw what arrived over time into a PNG file.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Answer {
+    /// Where provers dial to. Packets are taken at the UDP port after it. `[::]:PORT` takes IPv4 as well.
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:40401")]
+    listen: SocketAddr,
+
+    /// What it sends and takes at most; measurements at one instant share it fairly.
+    #[arg(long, value_name = "RATE", default_value = "1gbit")]
+    class: Rate,
+
+    /// Measure only this peer. Any number may be given. By default anybody.
+    #[arg(long = "allow", value_name = "PEER")]
+    allowed: Vec<PeerId>,
+
+    /// How far clocks may differ.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 20)]
+    clock_tolerance: u64,
+
+    /// Where the agent keeps its identity key. By default it makes one for once.
+    #[arg(long, value_name = "FOLDER")]
+    base_path: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -139,8 +244,20 @@ async fn run(command: Command) -> Result<(), Fatal> {
                 listen: args.listen,
                 nodes: args.nodes.nodes,
                 folder: args.account.base_path,
+                capacity_bits_per_second: args.class.bits_per_second,
             };
             until_stopped(challenge::run(settings)).await
+        },
+        Command::Measure(args) => measure_by_hand(args).await,
+        Command::Answer(args) => {
+            let settings = answer::Settings {
+                identity: identity_in(args.base_path.as_deref())?,
+                listen: args.listen,
+                capacity_bits_per_second: args.class.bits_per_second,
+                allowed: args.allowed,
+                clock_tolerance_us: args.clock_tolerance.saturating_mul(1_000),
+            };
+            until_stopped(answer::run(settings)).await
         },
         Command::Status(args) => {
             let node = Node::connect_any(&args.nodes.nodes).await.map_err(|error| {
@@ -163,6 +280,46 @@ async fn run(command: Command) -> Result<(), Fatal> {
     }
 }
 
+fn identity_in(folder: Option<&Path>) -> Result<Identity, Fatal> {
+    folder.map_or_else(Identity::for_once, Identity::load_or_make)
+}
+
+async fn measure_by_hand(args: Measure) -> Result<(), Fatal> {
+    if args.plot.is_some() {
+        plot::load_font()?;
+    }
+    let settings = measure::Settings {
+        targets: args.challengers,
+        directions: match args.direction {
+            Ways::Down => vec![Direction::Down],
+            Ways::Up => vec![Direction::Up],
+            Ways::Both => vec![Direction::Down, Direction::Up],
+        },
+        declared_bits_per_second: args.declare.map(|rate| rate.bits_per_second),
+        train: args.train.map(Duration::from_millis),
+        byzantine: args.byzantine,
+        runs: args.runs,
+        clock_tolerance_us: args.clock_tolerance.saturating_mul(1_000),
+    };
+    let identity = identity_in(args.base_path.as_deref())?;
+    let limit = args.limit.map(|limit| limit.bits_per_second);
+    let measurements = measure::Measure::new(identity, args.listen, limit, settings)?.run().await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&measurements).map_err(|error| Fatal(error.to_string()))?);
+    } else {
+        let tables: Vec<String> = measurements.iter().map(measure::Measurement::lines).collect();
+        println!("{}", tables.join("\n\n"));
+    }
+    if let Some(file) = &args.plot {
+        plot::plot(file, &measurements)
+            .map_err(|error| Fatal(format!("the plot {} cannot be drawn: {error}", file.display())))?;
+    }
+    match measurements.iter().all(|measured| measured.raw_bits_per_second == 0) {
+        true => Err(Fatal("no challenger counted anything".into())),
+        false => Ok(()),
+    }
+}
+
 /// Runs an agent until it ends, or the user ends it.
 async fn until_stopped(agent: impl std::future::Future<Output = Fatal>) -> Result<(), Fatal> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
@@ -179,7 +336,9 @@ async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,weir_agent=info,weir_probe=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
-    match run(Cli::parse().command).await {
+    let cli = Cli::parse();
+    set_test_offset(cli.test_clock_offset.saturating_mul(1_000));
+    match run(cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error}");

@@ -2,22 +2,24 @@
 
 use crate::{
     chain::{Error, Node},
+    clock::Watch,
     control::Control,
-    duties::Follower,
+    duties::{terms_of, Follower},
     identity::{peer_of, Identity},
-    instant_of, now_ms, rate, registration,
+    now_ms,
+    prover::{Failure, Part, Prover},
+    rate,
+    registration::{self, Chain},
     runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
-    wire::{proof_payload, Refusal, Request, Response},
     Fatal,
 };
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use libp2p::PeerId;
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 use subxt_signer::sr25519::Keypair;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 use weir_primitives::{
     measurement::{
         endpoint::{self, Service},
@@ -26,12 +28,16 @@ use weir_primitives::{
     runtime_api::ProviderStatus,
     AccountId,
 };
-use weir_probe::{packet, receiver::Receiver};
+use weir_probe::{
+    message::{Subject, Terms},
+    port::Port,
+    time::UnixMicros,
+};
 
-/// How long after the end of the trains late packets are waited for.
-const GRACE: Duration = Duration::from_millis(30);
-/// How often a challenger that cannot be reached yet is asked again.
+/// How often a challenger that cannot be reached, or does not know the challenge yet, is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long before the start challengers are asked: a router forgets the way back of packets soon after.
+const INVITED_BEFORE: Duration = Duration::from_secs(20);
 
 /// What a provider is started with.
 #[derive(Clone)]
@@ -61,8 +67,8 @@ pub fn account_of(key: &Keypair) -> AccountId {
 
 /// Runs a provider until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
-    let receiver = match Receiver::bind(settings.listen, settings.limit_bits_per_second) {
-        Ok(receiver) => Arc::new(receiver),
+    let port = match Port::bind(settings.listen, settings.limit_bits_per_second) {
+        Ok(port) => Arc::new(port),
         Err(error) => {
             return Fatal(format!(
             "cannot take measurement packets on {} ({error}); end the process that uses it, or choose another --listen",
@@ -70,24 +76,25 @@ pub async fn run(settings: Settings) -> Fatal {
         ))
         },
     };
-    let control = match Control::start(&settings.identity, None) {
+    let control = match Control::start(&settings.identity, &[]) {
         Ok((control, _)) => control,
         Err(error) => return error,
     };
-    let genesis = match registration::genesis_of(&settings.nodes).await {
-        Ok(genesis) => genesis,
+    let chain = match registration::chain_of(&settings.nodes).await {
+        Ok(chain) => chain,
         Err(error) => return error,
     };
     let (duties_sender, duties_receiver) = watch::channel(Vec::new());
     // A provider has no reports of its own; the channel stays open and empty.
     let (_outbox, outgoing) = mpsc::unbounded_channel();
     let account = account_of(&settings.key);
-    let prover = Prover { control, receiver, identity: settings.identity.clone(), genesis };
-    tokio::spawn(prover.take_challenges(duties_receiver));
+    let prover = Prover { control, port, identity: settings.identity.clone() };
+    tokio::spawn(Provider { prover, chain, clocks: Arc::default() }.take_challenges(duties_receiver));
     let setup = |node: Node| {
         let settings = settings.clone();
         Box::pin(async move { register(&node, &settings).await }) as _
     };
+    let genesis = chain.genesis;
     let follower =
         Follower { nodes: &settings.nodes, genesis, key: &settings.key, account: &account, duties: &duties_sender };
     follower.follow(outgoing, &setup).await
@@ -139,15 +146,15 @@ pub fn addresses(endpoints: &Endpoints, wanted: Service) -> Vec<SocketAddr> {
         .collect()
 }
 
+/// A provider on the chain.
 #[derive(Clone)]
-struct Prover {
-    control: Control,
-    receiver: Arc<Receiver>,
-    identity: Identity,
-    genesis: [u8; 32],
+struct Provider {
+    prover: Prover,
+    chain: Chain,
+    clocks: Arc<Watch>,
 }
 
-impl Prover {
+impl Provider {
     async fn take_challenges(self, mut duties: watch::Receiver<Vec<Duty>>) {
         let mut taken = HashSet::new();
         while duties.changed().await.is_ok() {
@@ -165,90 +172,79 @@ impl Prover {
 
     /// Goes through one challenge with all its challengers.
     async fn take_challenge(self, duty: Duty) {
+        let name = format!("challenge {}/{}", duty.epoch, duty.position);
+        let terms = terms_of(&duty);
         log::info!(
-            "challenge {}/{}: {} challengers in {} ms",
-            duty.epoch,
-            duty.position,
+            "{name}: {} challengers in {} ms",
             duty.committee.len(),
-            duty.start.saturating_sub(now_ms())
+            terms.start.since(UnixMicros::now()).as_millis()
         );
-        let start = instant_of(duty.start);
-        let train = Duration::from_micros(duty.budget_bytes.saturating_mul(8_000_000) / duty.bits_per_second.max(1));
+        sleep(terms.start.since(UnixMicros::now()).saturating_sub(INVITED_BEFORE)).await;
+        let subject = Subject::Chain { genesis: self.chain.genesis, epoch: duty.epoch, position: duty.position };
         let members = duty.committee.iter().map(|(account, peer, endpoints)| {
             let addresses = addresses(endpoints, Service::Control);
-            self.clone().prove_to(&duty, account.clone(), peer.0, addresses, start, train)
+            self.prove_to(&name, &subject, &terms, account, peer.0, addresses)
         });
-        let results = futures::future::join_all(members).await;
-        let proven: u64 = results.iter().flatten().sum();
+        let parts: Vec<Option<Part>> = futures::future::join_all(members).await;
+        for ((account, ..), part) in duty.committee.iter().zip(&parts) {
+            if part.as_ref().is_some_and(|part| !part.is_fair()) {
+                log::warn!("{name}: challenger {account} counted another number of bytes than arrived");
+            }
+        }
+        let parts: Vec<Part> = parts.into_iter().flatten().collect();
         log::info!(
-            "challenge {}/{}: {} of {} challengers counted {} bytes; packets so far: {:?}",
-            duty.epoch,
-            duty.position,
-            results.iter().flatten().count(),
-            results.len(),
-            proven,
-            self.receiver.counts()
+            "{name}: {} of {} challengers counted {} bytes; packets so far: {:?}",
+            parts.len(),
+            duty.committee.len(),
+            parts.iter().map(|part| part.counted.bytes).sum::<u64>(),
+            self.prover.port.counts()
         );
     }
 
-    /// Goes through one challenge with one challenger, and says how many bytes it counted.
+    /// Goes through one challenge with one challenger. Until it starts, what failed is tried again.
     async fn prove_to(
-        self,
-        duty: &Duty,
-        account: AccountId,
+        &self,
+        name: &str,
+        subject: &Subject,
+        terms: &Terms,
+        account: &AccountId,
         peer_key: [u8; 32],
         addresses: Vec<SocketAddr>,
-        start: Instant,
-        train: Duration,
-    ) -> Option<u64> {
-        let (epoch, position) = (duty.epoch, duty.position);
+    ) -> Option<Part> {
         let peer = peer_of(&peer_key)?;
-        let (tag, packets) = loop {
-            let join = Request::Join { genesis: self.genesis, epoch, position };
-            match self.control.ask(peer, &addresses, join).await {
-                Ok(Response::Joined { tag, packets }) => break (tag, packets),
-                // It may not have seen the block yet that we have.
-                Ok(Response::Refused(Refusal::UnknownChallenge)) | Err(_) if Instant::now() + ASK_AGAIN < start => {
-                    tokio::time::sleep(ASK_AGAIN).await;
+        loop {
+            match self.try_to(peer, &addresses, subject, terms).await {
+                Ok(part) => {
+                    log::debug!("{name}: challenger {account} counted {} bytes", part.counted.bytes);
+                    return Some(part);
                 },
-                other => {
-                    log::info!("challenge {epoch}/{position}: challenger {account} does not take part: {other:?}");
+                Err(failure) if UnixMicros::now().after(ASK_AGAIN) < terms.start => {
+                    log::debug!("{name}: challenger {account}: {failure}");
+                    sleep(ASK_AGAIN).await;
+                },
+                Err(failure) => {
+                    log::warn!("{name}: challenger {account} does not take part: {failure}");
                     return None;
                 },
             }
-        };
-        let most = duty.budget_bytes / packet::IPV4_BYTES;
-        if u64::from(packets) > most {
-            log::warn!(
-                "challenge {epoch}/{position}: challenger {account} wants to send more than the challenge allows"
-            );
-            return None;
         }
-        if let Err(error) = self.receiver.expect(tag, packets) {
-            log::warn!("challenge {epoch}/{position}: {error}");
-            return None;
+    }
+
+    async fn try_to(
+        &self,
+        peer: PeerId,
+        addresses: &[SocketAddr],
+        subject: &Subject,
+        terms: &Terms,
+    ) -> Result<Part, Failure> {
+        let mut session = self.prover.dial(peer, addresses).await?;
+        self.clocks.note(peer, session.clock, UnixMicros::now());
+        if let Some(ahead_us) = self.clocks.is_off(self.chain.clock_tolerance_us) {
+            return Err(Failure::Own(format!(
+                "our clock is {:.1} ms ahead of our peers', so we take no part; set it with NTP",
+                ahead_us as f64 / 1e3
+            )));
         }
-        tokio::time::sleep_until((start + train + GRACE).into()).await;
-        let receiver = self.receiver.clone();
-        let commitment = tokio::task::spawn_blocking(move || receiver.finish(&tag)).await.ok()??;
-        let payload = proof_payload(self.genesis, epoch, position, peer_key, commitment.root, &commitment.bitmap);
-        let signature = self.identity.sign(&payload).ok()?;
-        let proof = Request::Proof { epoch, position, root: commitment.root, bitmap: commitment.bitmap, signature };
-        let mut answer = self.control.ask(peer, &addresses, proof.clone()).await;
-        if answer.is_err() {
-            answer = self.control.ask(peer, &addresses, proof).await;
-        }
-        match answer {
-            Ok(Response::Counted { bytes, elapsed_us }) => {
-                log::debug!(
-                    "challenge {epoch}/{position}: challenger {account} counted {bytes} bytes in {elapsed_us} µs"
-                );
-                Some(bytes)
-            },
-            other => {
-                log::warn!("challenge {epoch}/{position}: challenger {account} did not count: {other:?}");
-                None
-            },
-        }
+        self.prover.measure(&mut session, subject, terms).await
     }
 }

@@ -7,19 +7,31 @@ use crate::{
 };
 use weir_primitives::{
     measurement::{peer_payload, Endpoints, PeerKey},
+    parameters::Parameters,
     AccountId, BlockNumber,
 };
+
+/// What an agent must know of its chain before it takes part.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain {
+    /// The hash of genesis, which names it.
+    pub genesis: [u8; 32],
+    /// How far the clocks of two honest agents may differ: ε.
+    pub clock_tolerance_us: u64,
+}
 
 /// Which chain the nodes are of.
 ///
 /// # Errors
 ///
 /// When none of them answers.
-pub async fn genesis_of(nodes: &[String]) -> Result<[u8; 32], Fatal> {
-    let node = Node::connect_any(nodes).await.map_err(|error| {
-        Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"))
-    })?;
-    Ok(node.genesis())
+pub async fn chain_of(nodes: &[String]) -> Result<Chain, Fatal> {
+    let unreachable =
+        |error: Error| Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"));
+    let node = Node::connect_any(nodes).await.map_err(unreachable)?;
+    let parameters: Option<Parameters> = node.ask("ConsensusApi_parameters", (), None).await.map_err(unreachable)?;
+    let parameters = parameters.ok_or_else(|| Fatal("the chain has no parameters in its genesis".into()))?;
+    Ok(Chain { genesis: node.genesis(), clock_tolerance_us: parameters.measurement.clock_tolerance_us })
 }
 
 /// The identity's agreement to act for an account.

@@ -1,0 +1,284 @@
+//! The side that is measured, with one challenger: it dials, compares clocks, is measured, and checks what was counted.
+
+use crate::{
+    channel::{Broken, Channel},
+    clock::{Comparison, Sample, EXCHANGES},
+    control::Control,
+    identity::{key_of, Identity},
+};
+use libp2p::{PeerId, Stream};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::{timeout, timeout_at};
+use weir_probe::{
+    commitment::Commitment,
+    message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_PROVER_BYTES},
+    packet::{Expected, IpBytes, Tag},
+    path::{self, Found},
+    port::{Port, Train},
+    reception::{Content, Expectation, Received},
+    time::UnixMicros,
+};
+
+/// How long a challenger may take for a step before the start.
+const STEP_WITHIN: Duration = Duration::from_secs(5);
+/// How long the first probe is waited for.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+/// How long after a train a challenger may take to count it.
+const COUNT_WITHIN: Duration = Duration::from_secs(5);
+/// How late packets of a train may be on a line that is not full.
+const GRACE: Duration = Duration::from_millis(1);
+/// Probes of the prover have any content: they show where it sends from, and how large its packets can be.
+const PROBE_KEY: [u8; 32] = [0; 32];
+
+/// Why a challenger's part in a measurement came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It cannot be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It went away, or does not keep to the protocol. The session is at its end.
+    #[error("{0}")]
+    Broken(#[from] Broken),
+    /// It does not take part, or does not count.
+    #[error("it refuses: {0}")]
+    Refused(Refusal),
+    /// Its packets do not come through.
+    #[error("no packets come through to UDP port {0}: is it open, and forwarded by the router?")]
+    NoPath(u16),
+    /// Something is wrong on our side.
+    #[error("{0}")]
+    Own(String),
+}
+
+impl Failure {
+    /// Whether the session with the challenger can go on.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Unreachable(_) | Self::NoPath(_) | Self::Own(_))
+    }
+}
+
+/// What came of one challenger's part.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it counted.
+    pub counted: Counted,
+    /// How large the packets were.
+    pub size: IpBytes,
+    /// How many it agreed to send, or to be sent.
+    pub packets: u32,
+    /// How many packets were sent, by whom they were.
+    pub sent: u32,
+    /// How many arrived, by whom they did.
+    pub received: u32,
+    /// How many of them came after one with a higher sequence number.
+    pub reordered: u32,
+    /// How many arrived in each step of 10 ms.
+    pub arrivals: Vec<u16>,
+    /// Down only: what we proved, and with what it can be checked.
+    evidence: Option<(Commitment, usize)>,
+}
+
+impl Part {
+    /// Whether it counted all that arrived, which it must where we can show it. Takes as long as the challenger's check.
+    pub fn is_fair(&self) -> bool {
+        let arrived = u64::from(self.received) * u64::from(self.size.0);
+        let is_shown = self.evidence.as_ref().is_none_or(|(commitment, payload)| {
+            let mut expected = Expected::new(self.counted.key, *payload);
+            let proven = commitment.proven_packets(self.packets, |sequence| Some(expected.digest(sequence)));
+            proven == Some(self.received)
+        });
+        is_shown && self.counted.bytes == arrived
+    }
+}
+
+/// A stream to one challenger, by which any number of measurements can be made.
+pub struct Session {
+    channel: Channel<Stream>,
+    challenger_key: [u8; 32],
+    /// Where it is.
+    pub address: IpAddr,
+    /// What its clock shows, and how far it is.
+    pub clock: Sample,
+}
+
+/// What a prover measures with.
+#[derive(Clone)]
+pub struct Prover {
+    /// Where streams are opened.
+    pub control: Control,
+    /// Where packets are taken and sent.
+    pub port: Arc<Port>,
+    /// The key that signs proofs.
+    pub identity: Identity,
+}
+
+impl Prover {
+    /// Dials a challenger, and compares clocks.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be reached, or does not answer.
+    pub async fn dial(&self, peer: PeerId, addresses: &[SocketAddr]) -> Result<Session, Failure> {
+        let challenger_key = key_of(&peer)
+            .ok_or_else(|| Failure::Unreachable(format!("{peer} is no agent's peer: its key is no Ed25519 key")))?;
+        let (channel, address) = self.control.open(peer, addresses).await.map_err(Failure::Unreachable)?;
+        let mut session = Session { channel, challenger_key, address, clock: Sample::default() };
+        let mut comparison = Comparison::default();
+        for _ in 0..EXCHANGES {
+            session.channel.send(&ToChallenger::Clock(comparison.say(UnixMicros::now()))).await?;
+            let (answer, at) = session.channel.receive(MAX_TO_PROVER_BYTES, STEP_WITHIN).await?;
+            let ToProver::Clock(clock) = answer else { return Err(Broken::OutOfTurn.into()) };
+            comparison.hear(clock, at);
+        }
+        session.clock = comparison.best().unwrap_or_default();
+        Ok(session)
+    }
+
+    /// Goes through one measurement with one challenger.
+    ///
+    /// # Errors
+    ///
+    /// When it comes to nothing; [`Failure::is_final`] says whether the session does as well.
+    pub async fn measure(&self, session: &mut Session, subject: &Subject, terms: &Terms) -> Result<Part, Failure> {
+        session.channel.send(&ToChallenger::Invite(*subject)).await?;
+        let (tag, port) = match session.receive(STEP_WITHIN).await? {
+            ToProver::Accepted { tag, port } => (tag, port),
+            _ => return Err(Broken::OutOfTurn.into()),
+        };
+        // They open a router's way back as well.
+        let challenger = SocketAddr::new(session.address, port);
+        let found = self.port.expect_path(tag).map_err(|error| Failure::Own(error.to_string()))?;
+        let probed = self.port.send_probes(challenger, &tag, &PROBE_KEY);
+        let measured = match (probed, terms.direction) {
+            (Err(error), _) => Err(Failure::Own(format!("nothing can be sent to {challenger}: {error}"))),
+            (Ok(()), Direction::Down) => self.receive(session, subject, terms, tag, found, challenger).await,
+            (Ok(()), Direction::Up) => self.send(session, terms, tag, challenger).await,
+        };
+        self.port.finish_path(&tag);
+        self.port.finish(&tag);
+        measured
+    }
+
+    async fn receive(
+        &self,
+        session: &mut Session,
+        subject: &Subject,
+        terms: &Terms,
+        tag: Tag,
+        mut found: tokio::sync::watch::Receiver<Option<Found>>,
+        challenger: SocketAddr,
+    ) -> Result<Part, Failure> {
+        let no_path = || Failure::NoPath(self.port.address().port());
+        let first = async {
+            while timeout(path::AGAIN_AFTER, found.wait_for(Option::is_some)).await.is_err() {
+                let _ = self.port.send_probes(challenger, &tag, &PROBE_KEY);
+            }
+        };
+        if timeout(PROBE_WITHIN, first).await.is_err() {
+            return Err(no_path());
+        }
+        let is_largest = |found: &Option<Found>| found.is_some_and(|found| found.size == IpBytes::MAX);
+        let _ = timeout(path::SETTLED_AFTER, found.wait_for(is_largest)).await;
+        let Found { size, digest, from } = (*found.borrow()).ok_or_else(no_path)?;
+        session.channel.send(&ToChallenger::Path { size, digest }).await?;
+        let packets = session.ready(size, terms).await?;
+        let payload = size.payload(from.ip()).ok_or_else(no_path)?;
+        let until = UnixMicros(u64::MAX);
+        let expectation =
+            Expectation { packets, payload, start: terms.start, until, source: None, content: Content::Commit };
+        self.port.expect(tag, expectation).map_err(|error| Failure::Own(error.to_string()))?;
+
+        // By then the last packet is here, if the line is as fast as what is sent.
+        let train = Duration::from_micros(terms.train_us);
+        let end = terms.start.instant() + train + session.clock.round_trip / 2 + GRACE;
+        if let Ok(early) = timeout_at(end.into(), session.receive(Duration::MAX)).await {
+            early?;
+            return Err(Broken::OutOfTurn.into());
+        }
+        let Some(Received { packets: received, reordered, arrivals, commitment: Some(commitment), .. }) =
+            self.port.finish(&tag)
+        else {
+            return Err(Failure::Own("the train was not expected".into()));
+        };
+        let signed = subject.proof_payload(&session.challenger_key, &commitment.root, &commitment.bitmap);
+        let signature = self.identity.sign(&signed).map_err(|error| Failure::Own(error.to_string()))?;
+        let proof = ToChallenger::Proof { root: commitment.root, bitmap: commitment.bitmap.clone(), signature };
+        session.channel.send(&proof).await?;
+        let counted = session.counted(COUNT_WITHIN).await?;
+        let (sent, evidence) = (counted.packets, Some((commitment, payload)));
+        Ok(Part { counted, size, packets, sent, received, reordered, arrivals, evidence })
+    }
+
+    async fn send(
+        &self,
+        session: &mut Session,
+        terms: &Terms,
+        tag: Tag,
+        challenger: SocketAddr,
+    ) -> Result<Part, Failure> {
+        let probe = || drop(self.port.send_probes(challenger, &tag, &PROBE_KEY));
+        let ready = session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
+        let (size, packets) = match ready.0 {
+            ToProver::Ready { size, packets } => (size, packets),
+            ToProver::Refused(refusal) => return Err(Failure::Refused(refusal)),
+            _ => return Err(Broken::OutOfTurn.into()),
+        };
+        if packets > size.packets_in(terms.budget_bytes()) || size.payload(challenger.ip()).is_none() {
+            return Err(Broken::OutOfTurn.into());
+        }
+        let until = terms.start.after(Duration::from_micros(terms.train_us));
+        let within = until.since(UnixMicros::now()) + COUNT_WITHIN;
+        let (key, bits_per_second) = match session.receive(within).await? {
+            ToProver::Nonce { key, bits_per_second } => (key, bits_per_second.min(terms.bits_per_second)),
+            _ => return Err(Broken::OutOfTurn.into()),
+        };
+        let start = Instant::now();
+        let train = Train { to: challenger, tag, key, packets, size, bits_per_second, start, until: until.instant() };
+        let port = self.port.clone();
+        let sent = tokio::task::spawn_blocking(move || port.send(&train, |_, _| ()));
+        let sent = sent.await.map_err(|error| Failure::Own(error.to_string()))?;
+        let sent = sent.map_err(|error| Failure::Own(format!("nothing can be sent to {challenger}: {error}")))?;
+        let counted = session.counted(COUNT_WITHIN).await?;
+        Ok(Part {
+            size,
+            packets,
+            sent,
+            received: counted.packets,
+            reordered: counted.reordered,
+            arrivals: counted.arrivals.clone(),
+            evidence: None,
+            counted,
+        })
+    }
+}
+
+impl Session {
+    /// The next message, if it is no refusal.
+    async fn receive(&mut self, within: Duration) -> Result<ToProver, Failure> {
+        match self.channel.receive(MAX_TO_PROVER_BYTES, within).await? {
+            (ToProver::Refused(refusal), _) => Err(Failure::Refused(refusal)),
+            (message, _) => Ok(message),
+        }
+    }
+
+    /// How many packets come, if the challenger keeps to what was agreed.
+    async fn ready(&mut self, found: IpBytes, terms: &Terms) -> Result<u32, Failure> {
+        match self.receive(STEP_WITHIN).await? {
+            ToProver::Ready { size, packets } if size == found && packets <= size.packets_in(terms.budget_bytes()) => {
+                Ok(packets)
+            },
+            _ => Err(Broken::OutOfTurn.into()),
+        }
+    }
+
+    async fn counted(&mut self, within: Duration) -> Result<Counted, Failure> {
+        match self.receive(within).await? {
+            ToProver::Counted(counted) => Ok(counted),
+            _ => Err(Broken::OutOfTurn.into()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What size of packet the path carries, found before a measurement by sending one of each.
+//!
+//! Packets are never fragmented, so that one which is too large for a link is lost. The largest that arrives is the size of
+//! the train. A challenger's probes are of its keystream: the digest that the prover sends back shows that the address takes
+//! what is sent to it, and that a home router forwards the port, before anything large is sent there.
+
+use crate::packet::{Digest, IpBytes};
+use std::{net::SocketAddr, time::Duration};
+
+/// Ethernet, PPPoE, common tunnels over each, a mobile or VPN link, and the least that IPv6 allows.
+pub const SIZES: [IpBytes; 5] = [IpBytes::MAX, IpBytes(1_492), IpBytes(1_452), IpBytes(1_400), IpBytes::MIN];
+
+/// How often they are sent again until there is an answer, since some may be lost: slowly enough that those of sixteen
+/// challengers are half of what a line of 10 Mbit/s carries.
+pub const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// How long the largest is waited for when a smaller one has come.
+pub const SETTLED_AFTER: Duration = Duration::from_millis(350);
+
+/// From this sequence number on packets are probes.
+const FIRST_SEQUENCE: u32 = u32::MAX - SIZES.len() as u32 + 1;
+
+/// Probes, with their sequence numbers, the largest first.
+pub fn probes() -> impl Iterator<Item = (u32, IpBytes)> {
+    (FIRST_SEQUENCE..=u32::MAX).zip(SIZES)
+}
+
+/// The sequence number of a probe of this size; nothing if there is none.
+pub fn sequence_of(size: IpBytes) -> Option<u32> {
+    probes().find(|(_, probe)| *probe == size).map(|(sequence, _)| sequence)
+}
+
+/// The size of the probe with this sequence number; nothing if it is none.
+pub fn size_of(sequence: u32) -> Option<IpBytes> {
+    probes().find(|(probe, _)| *probe == sequence).map(|(_, size)| size)
+}
+
+/// The largest probe that arrived so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its size.
+    pub size: IpBytes,
+    /// Its digest.
+    pub digest: Digest,
+    /// Where it came from.
+    pub from: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_size_has_a_sequence_number_that_no_train_has() {
+        for size in SIZES {
+            let sequence = sequence_of(size).unwrap();
+            assert_eq!(size_of(sequence), Some(size));
+            assert!(sequence > crate::reception::MAX_PACKETS);
+        }
+        assert_eq!((size_of(0), sequence_of(IpBytes(1_300))), (None, None));
+        assert!(SIZES.is_sorted_by(|a, b| a > b));
+    }
+}

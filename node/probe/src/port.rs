@@ -1,0 +1,484 @@
+//! The UDP port of an agent: what it takes from the network, and how it sends.
+//!
+//! One thread reads the socket. It takes packets of trains that were asked for, within the number that was agreed on, and
+//! drops everything else without an answer: nobody can use it to send anything to anybody.
+
+use crate::{
+    limit::TokenBucket,
+    packet::{self, IpBytes, Key, Tag, HEADER_BYTES},
+    path::{self, Found},
+    reception::{Expectation, Received, Reception, MAX_PACKETS},
+    socket::{Buffers, Socket},
+    time::UnixMicros,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc,
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// The most trains, and the most paths, that are expected at once.
+pub const MAX_TRAINS: usize = 64;
+/// The most packets that all expected trains have together: 70 MB of memory for what is kept of them.
+pub const MAX_PACKETS_IN_ALL: u32 = 4 * MAX_PACKETS;
+/// How often the thread looks whether it should stop.
+const POLL: Duration = Duration::from_millis(200);
+/// The least that is slept at once, since timers are not finer: packets go in bursts of about this length.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Why a train cannot be expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It has more packets than [`MAX_PACKETS`], or together with the others more than [`MAX_PACKETS_IN_ALL`].
+    #[error("the train has more packets than fit a measurement")]
+    TooLong,
+    /// There are [`MAX_TRAINS`] already.
+    #[error("too many trains at once")]
+    TooMany,
+    /// The tag is in use.
+    #[error("the tag is in use")]
+    TagInUse,
+}
+
+/// A train to send.
+#[derive(Clone, Debug)]
+pub struct Train {
+    /// Where to.
+    pub to: SocketAddr,
+    /// What the packets are marked with.
+    pub tag: Tag,
+    /// What their content is made from.
+    pub key: Key,
+    /// How many at most.
+    pub packets: u32,
+    /// How large each is.
+    pub size: IpBytes,
+    /// How fast, counted in whole IP packets.
+    pub bits_per_second: u64,
+    /// When the first one goes.
+    pub start: Instant,
+    /// When it ends, whatever is left.
+    pub until: Instant,
+}
+
+/// What was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets of trains and paths that were expected.
+    pub taken: u64,
+    /// Packets above the limit.
+    pub limited: u64,
+    /// Packets that nobody asked for, or that came twice, late or from elsewhere.
+    pub unasked: u64,
+}
+
+#[derive(Default)]
+struct Table {
+    trains: HashMap<Tag, Reception>,
+    paths: HashMap<Tag, watch::Sender<Option<Found>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    table: Mutex<Table>,
+    taken: AtomicU64,
+    limited: AtomicU64,
+    unasked: AtomicU64,
+    stopped: AtomicBool,
+}
+
+/// A UDP port that measurement packets go through, both ways.
+pub struct Port {
+    socket: Arc<Socket>,
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    sending: Option<Mutex<TokenBucket>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Port {
+    /// Binds a socket, and reads it on a thread of its own. With a limit, packets above it are dropped in each direction, as
+    /// a slower line would.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound, or there is no thread to be had.
+    pub fn bind(address: SocketAddr, limit_bits_per_second: Option<u64>) -> io::Result<Self> {
+        let socket = Arc::new(Socket::bind(address)?);
+        let address = socket.local_address()?;
+        let shared = Arc::new(Shared::default());
+        let limit = || limit_bits_per_second.map(|rate| TokenBucket::new(rate, Instant::now()));
+        let (for_thread, receiving, read) = (shared.clone(), limit(), socket.clone());
+        let thread = std::thread::Builder::new()
+            .name("weir-receiver".into())
+            .spawn(move || read_all(&read, &for_thread, receiving))?;
+        Ok(Self { socket, shared, address, sending: limit().map(Mutex::new), thread: Some(thread) })
+    }
+
+    /// The address that it is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on takes the packets of a train.
+    ///
+    /// # Errors
+    ///
+    /// When the train is longer than any measurement, or there are too many.
+    pub fn expect(&self, tag: Tag, expectation: Expectation) -> Result<(), Refused> {
+        let mut table = self.shared.table.lock();
+        let in_all =
+            table.trains.values().fold(expectation.packets, |sum, it| sum.saturating_add(it.expected_packets()));
+        if expectation.packets > MAX_PACKETS || in_all > MAX_PACKETS_IN_ALL {
+            return Err(Refused::TooLong);
+        }
+        if table.trains.contains_key(&tag) {
+            return Err(Refused::TagInUse);
+        }
+        if table.trains.len() >= MAX_TRAINS {
+            return Err(Refused::TooMany);
+        }
+        table.trains.insert(tag, Reception::new(expectation));
+        Ok(())
+    }
+
+    /// Takes no more packets of a train, and says what came. Nothing if none were expected.
+    pub fn finish(&self, tag: &Tag) -> Option<Received> {
+        let reception = self.shared.table.lock().trains.remove(tag);
+        reception.map(Reception::finish)
+    }
+
+    /// From now on takes the probes of a path: the largest that came so far can be watched.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many.
+    pub fn expect_path(&self, tag: Tag) -> Result<watch::Receiver<Option<Found>>, Refused> {
+        let mut table = self.shared.table.lock();
+        if table.paths.contains_key(&tag) {
+            return Err(Refused::TagInUse);
+        }
+        if table.paths.len() >= MAX_TRAINS {
+            return Err(Refused::TooMany);
+        }
+        let (sender, receiver) = watch::channel(None);
+        table.paths.insert(tag, sender);
+        Ok(receiver)
+    }
+
+    /// Takes no more probes of a path.
+    pub fn finish_path(&self, tag: &Tag) {
+        self.shared.table.lock().paths.remove(tag);
+    }
+
+    /// Sends a probe of each size.
+    ///
+    /// # Errors
+    ///
+    /// When the destination cannot be reached at all.
+    pub fn send_probes(&self, to: SocketAddr, tag: &Tag, key: &Key) -> io::Result<()> {
+        for (sequence, size) in path::probes() {
+            let Some(payload) = size.payload(to.ip()) else { continue };
+            let mut packet = vec![0; payload];
+            packet::write(&mut packet, tag, sequence, key);
+            self.socket.send(to, &packet, payload)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a train, each packet at its time, and says how many went out. Blocks the thread until then. Each packet is shown
+    /// to `sending` before it goes: its sequence number and its keystream.
+    ///
+    /// # Errors
+    ///
+    /// When the destination cannot be reached at all.
+    pub fn send(&self, train: &Train, mut sending: impl FnMut(u32, &[u8])) -> io::Result<u32> {
+        let Some(payload) = train.size.payload(train.to.ip()) else { return Ok(0) };
+        let bits_per_packet = u128::from(train.size.0) * 8;
+        let rate = u128::from(train.bits_per_second.max(1));
+        let batch = self.socket.batch(payload);
+        let mut bytes = vec![0; payload * batch];
+        let (mut next, mut sent) = (0, 0);
+        std::thread::sleep(train.start.saturating_duration_since(Instant::now()));
+        while next < train.packets {
+            let now = Instant::now();
+            if now >= train.until {
+                break;
+            }
+            let passed_ns = now.saturating_duration_since(train.start).as_nanos();
+            let due = u32::try_from(passed_ns * rate / (bits_per_packet * 1_000_000_000) + 1).unwrap_or(u32::MAX);
+            let due = due.min(train.packets);
+            if next >= due {
+                let at_ns = u128::from(next) * bits_per_packet * 1_000_000_000 / rate;
+                let at = train.start + Duration::from_nanos(u64::try_from(at_ns).unwrap_or(u64::MAX));
+                std::thread::sleep(at.min(train.until).saturating_duration_since(now).max(NAP));
+                continue;
+            }
+            let mut filled = 0;
+            while next < due && filled < batch {
+                if self.may_send(train.size, now) {
+                    let packet = &mut bytes[filled * payload..][..payload];
+                    packet::write(packet, &train.tag, next, &train.key);
+                    sending(next, &packet[HEADER_BYTES..]);
+                    filled += 1;
+                }
+                next += 1;
+            }
+            if filled > 0 {
+                sent += self.socket.send(train.to, &bytes[..filled * payload], payload)?;
+            }
+        }
+        Ok(u32::try_from(sent).unwrap_or(u32::MAX))
+    }
+
+    fn may_send(&self, size: IpBytes, now: Instant) -> bool {
+        self.sending.as_ref().is_none_or(|limit| limit.lock().take(u64::from(size.0), now))
+    }
+
+    /// What came so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            taken: self.shared.taken.load(Ordering::Relaxed),
+            limited: self.shared.limited.load(Ordering::Relaxed),
+            unasked: self.shared.unasked.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read_all(socket: &Socket, shared: &Shared, mut limit: Option<TokenBucket>) {
+    let mut buffers = Buffers::default();
+    while !shared.stopped.load(Ordering::Relaxed) {
+        let taken =
+            socket.receive(&mut buffers, POLL, |from, at, packet| shared.take(packet, from, at, limit.as_mut()));
+        if let Err(error) = taken {
+            log::warn!("reading measurement packets failed: {error}");
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Shared {
+    fn take(&self, bytes: &[u8], from: SocketAddr, at: UnixMicros, limit: Option<&mut TokenBucket>) {
+        // The limit is over all that comes in, as that of a line is.
+        let size = IpBytes::of_payload(bytes.len(), from.ip());
+        let counter = if limit.is_some_and(|limit| !limit.take(size, Instant::now())) {
+            &self.limited
+        } else if self.is_expected(bytes, from, at) {
+            &self.taken
+        } else {
+            &self.unasked
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn is_expected(&self, bytes: &[u8], from: SocketAddr, at: UnixMicros) -> bool {
+        let Some((tag, sequence, stream)) = packet::read(bytes) else { return false };
+        let mut table = self.table.lock();
+        let Some(size) = path::size_of(sequence) else {
+            return table.trains.get_mut(&tag).is_some_and(|train| train.take(sequence, stream, from.ip(), at));
+        };
+        let Some(path) = table.paths.get(&tag) else { return false };
+        if size.payload(from.ip()) != Some(bytes.len()) {
+            return false;
+        }
+        let found = Found { size, digest: packet::digest(sequence, stream), from };
+        path.send_if_modified(|largest| {
+            let is_larger = largest.is_none_or(|largest| largest.size < size);
+            if is_larger {
+                *largest = Some(found);
+            }
+            is_larger
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{packet::Expected, reception::Content};
+    use std::net::UdpSocket;
+
+    const KEY: Key = [9; 32];
+    const TAG: Tag = [1; 16];
+
+    fn port() -> Port {
+        Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap()
+    }
+
+    fn train(to: &Port, packets: u32, bits_per_second: u64) -> Train {
+        Train {
+            to: to.address(),
+            tag: TAG,
+            key: KEY,
+            packets,
+            size: IpBytes::MAX,
+            bits_per_second,
+            start: Instant::now(),
+            until: Instant::now() + Duration::from_secs(10),
+        }
+    }
+
+    fn expectation(packets: u32, content: Content) -> Expectation {
+        let source = std::net::IpAddr::from([127, 0, 0, 1]);
+        let (start, until) = (UnixMicros::now(), UnixMicros::now().after(Duration::from_secs(10)));
+        let payload = IpBytes::MAX.payload(source).unwrap();
+        Expectation { packets, payload, start, until, source: Some(source), content }
+    }
+
+    /// Waits until a port has seen a number of packets, or a second has passed.
+    fn wait_for(port: &Port, packets: u64) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(1) {
+            let counts = port.counts();
+            if counts.taken + counts.limited + counts.unasked >= packets {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_train_over_loopback_is_proven_to_have_arrived() {
+        let (sender, receiver) = (port(), port());
+        receiver.expect(TAG, expectation(100, Content::Commit)).unwrap();
+        let mut digests = HashMap::new();
+        let keep = |sequence, stream: &[u8]| drop(digests.insert(sequence, packet::digest(sequence, stream)));
+        assert_eq!(sender.send(&train(&receiver, 100, 20_000_000), keep).unwrap(), 100);
+        wait_for(&receiver, 100);
+        let received = receiver.finish(&TAG).unwrap();
+        let proven = received.commitment.unwrap().proven_packets(100, |sequence| digests.get(&sequence).copied());
+        assert_eq!(proven, Some(received.packets));
+        assert_eq!(u64::from(received.packets), receiver.counts().taken);
+        assert!(received.packets > 90, "{}", received.packets);
+    }
+
+    #[test]
+    fn a_train_under_a_known_key_is_verified_as_it_comes() {
+        let (sender, receiver) = (port(), port());
+        receiver.expect(TAG, expectation(50, Content::Verify(KEY))).unwrap();
+        sender.send(&train(&receiver, 50, 20_000_000), |_, _| ()).unwrap();
+        sender.send(&Train { key: [8; 32], ..train(&receiver, 50, 20_000_000) }, |_, _| ()).unwrap();
+        wait_for(&receiver, 100);
+        let received = receiver.finish(&TAG).unwrap();
+        assert!((45..=50).contains(&received.packets), "{}", received.packets);
+        assert!(received.commitment.is_none());
+    }
+
+    #[test]
+    fn a_paced_train_takes_its_time_and_ends_when_it_should() {
+        let (sender, receiver) = (port(), port());
+        let begun = Instant::now();
+        // 50 packets of 12 000 bits at 6 Mbit/s are 100 ms; the last one goes 2 ms before.
+        assert_eq!(sender.send(&train(&receiver, 50, 6_000_000), |_, _| ()).unwrap(), 50);
+        assert!(begun.elapsed() >= Duration::from_millis(98));
+        let cut = Train { until: Instant::now() + Duration::from_millis(50), ..train(&receiver, 50, 6_000_000) };
+        assert!(sender.send(&cut, |_, _| ()).unwrap() <= 26);
+    }
+
+    #[test]
+    fn packets_that_nobody_asked_for_are_dropped_and_never_answered() {
+        let receiver = port();
+        receiver.expect(TAG, expectation(1, Content::Commit)).unwrap();
+        let stranger = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        stranger.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut bytes = vec![0; 1_472];
+        packet::write(&mut bytes, &[2; 16], 0, &KEY);
+        stranger.send_to(&bytes, receiver.address()).unwrap();
+        packet::write(&mut bytes, &TAG, 1, &KEY);
+        stranger.send_to(&bytes, receiver.address()).unwrap();
+        packet::write(&mut bytes, &TAG, u32::MAX, &KEY);
+        stranger.send_to(&bytes, receiver.address()).unwrap();
+        stranger.send_to(b"hello", receiver.address()).unwrap();
+        stranger.send_to(&[0; 9_000], receiver.address()).unwrap();
+        stranger.send_to(&[], receiver.address()).unwrap();
+        wait_for(&receiver, 5);
+        assert_eq!(receiver.counts().taken, 0);
+        assert!(receiver.counts().unasked >= 5);
+        assert!(stranger.recv(&mut bytes).is_err());
+    }
+
+    #[test]
+    fn the_largest_probe_that_arrives_is_found_with_its_source_and_digest() {
+        let (sender, receiver) = (port(), port());
+        let found = receiver.expect_path(TAG).unwrap();
+        sender.send_probes(receiver.address(), &TAG, &KEY).unwrap();
+        wait_for(&receiver, 1);
+        let found = found.borrow().unwrap();
+        assert_eq!((found.size, found.from), (IpBytes::MAX, sender.address()));
+        let payload = IpBytes::MAX.payload(found.from.ip()).unwrap();
+        let sequence = path::sequence_of(IpBytes::MAX).unwrap();
+        assert_eq!(found.digest, Expected::new(KEY, payload).digest(sequence));
+        receiver.finish_path(&TAG);
+        assert!(receiver.expect_path(TAG).is_ok());
+    }
+
+    #[test]
+    fn both_families_come_to_one_port_that_is_bound_to_all() {
+        let Ok(receiver) = Port::bind("[::]:0".parse().unwrap(), None) else { return };
+        let number = receiver.address().port();
+        for address in ["127.0.0.1", "::1"] {
+            let to = SocketAddr::new(address.parse().unwrap(), number);
+            let Ok(sender) = Port::bind(SocketAddr::new(address.parse().unwrap(), 0), None) else { continue };
+            let found = receiver.expect_path(TAG).unwrap();
+            sender.send_probes(to, &TAG, &KEY).unwrap();
+            let begun = Instant::now();
+            while found.borrow().is_none() && begun.elapsed() < Duration::from_secs(1) {
+                std::thread::yield_now();
+            }
+            assert_eq!(found.borrow().unwrap().from, sender.address());
+            receiver.finish_path(&TAG);
+            // And back.
+            let answered = sender.expect_path(TAG).unwrap();
+            receiver.send_probes(sender.address(), &TAG, &KEY).unwrap();
+            let begun = Instant::now();
+            while answered.borrow().is_none() && begun.elapsed() < Duration::from_secs(1) {
+                std::thread::yield_now();
+            }
+            assert!(answered.borrow().is_some(), "{address}");
+        }
+    }
+
+    #[test]
+    fn memory_for_trains_is_bounded_before_it_is_taken() {
+        let receiver = port();
+        assert_eq!(receiver.expect(TAG, expectation(MAX_PACKETS + 1, Content::Commit)), Err(Refused::TooLong));
+        for train in 0..4 {
+            receiver.expect([train; 16], expectation(MAX_PACKETS, Content::Verify(KEY))).unwrap();
+        }
+        assert_eq!(receiver.expect([9; 16], expectation(1, Content::Commit)), Err(Refused::TooLong));
+        (0..4).for_each(|train| drop(receiver.finish(&[train; 16])));
+        for train in 0..MAX_TRAINS {
+            receiver.expect([train as u8; 16], expectation(1, Content::Commit)).unwrap();
+            receiver.expect_path([train as u8; 16]).unwrap();
+        }
+        assert_eq!(receiver.expect([0; 16], expectation(1, Content::Commit)), Err(Refused::TagInUse));
+        assert_eq!(receiver.expect([255; 16], expectation(1, Content::Commit)), Err(Refused::TooMany));
+        assert_eq!(receiver.expect_path([255; 16]).err(), Some(Refused::TooMany));
+    }
+
+    #[test]
+    fn a_limit_holds_for_what_is_sent() {
+        let receiver = port();
+        let sender = Port::bind(([127, 0, 0, 1], 0).into(), Some(10_000_000)).unwrap();
+        // Half a second of 40 Mbit/s is 1 666 packets; a quarter of them may go, and one burst.
+        let sent = sender.send(&train(&receiver, 1_666, 40_000_000), |_, _| ()).unwrap();
+        assert!((350..480).contains(&sent), "{sent}");
+    }
+}

@@ -1,0 +1,126 @@
+//! How a challenger that takes part in several measurements at once shares what it has among them.
+//!
+//! Max-min fairness (Bertsekas and Gallager, Data Networks, section 6.5.2): everybody gets what it wants, or as much as
+//! anybody else; what one does not need is for the others.
+
+use crate::time::UnixMicros;
+use parking_lot::Mutex;
+
+/// The max-min fair shares of a capacity, in the order of what is wanted.
+pub fn max_min_fair(wanted: &[u64], capacity: u64) -> Vec<u64> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_unstable_by_key(|index| wanted[*index]);
+    let mut shares = vec![0; wanted.len()];
+    let mut left = capacity;
+    for (served, index) in order.iter().enumerate() {
+        let equal = left / (wanted.len() - served) as u64;
+        shares[*index] = wanted[*index].min(equal);
+        left -= shares[*index];
+    }
+    shares
+}
+
+struct Entry {
+    id: u64,
+    start: UnixMicros,
+    end: UnixMicros,
+    bits_per_second: u64,
+}
+
+/// The measurements that a challenger takes part in, and what each gets.
+pub struct Shares {
+    capacity_bits_per_second: u64,
+    most: usize,
+    entries: Mutex<(u64, Vec<Entry>)>,
+}
+
+/// A part in [`Shares`], for as long as it lives.
+pub struct Share<'a> {
+    shares: &'a Shares,
+    id: u64,
+}
+
+impl Shares {
+    /// For a capacity, and no more than so many measurements at once.
+    pub fn new(capacity_bits_per_second: u64, most: usize) -> Self {
+        Self { capacity_bits_per_second, most, entries: Mutex::default() }
+    }
+
+    /// Takes part in a measurement from `start` to `end` that wants a rate; nothing if there are too many.
+    pub fn join(&self, start: UnixMicros, end: UnixMicros, bits_per_second: u64) -> Option<Share<'_>> {
+        let mut entries = self.entries.lock();
+        if entries.1.len() >= self.most {
+            return None;
+        }
+        let id = entries.0;
+        entries.0 = id.wrapping_add(1);
+        entries.1.push(Entry { id, start, end, bits_per_second });
+        Some(Share { shares: self, id })
+    }
+}
+
+impl Share<'_> {
+    /// The rate that this measurement gets: its fair share among those that overlap with it. To be asked when it starts.
+    pub fn bits_per_second(&self) -> u64 {
+        let entries = self.shares.entries.lock();
+        let Some(own) = entries.1.iter().find(|entry| entry.id == self.id) else { return 0 };
+        let overlapping: Vec<&Entry> =
+            entries.1.iter().filter(|entry| entry.start < own.end && own.start < entry.end).collect();
+        let wanted: Vec<u64> = overlapping.iter().map(|entry| entry.bits_per_second).collect();
+        let shares = max_min_fair(&wanted, self.shares.capacity_bits_per_second);
+        let own = overlapping.iter().zip(shares).find(|(entry, _)| entry.id == self.id);
+        own.map_or(0, |(_, share)| share)
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.shares.entries.lock().1.retain(|entry| entry.id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_one_does_not_need_is_for_the_others() {
+        assert_eq!(max_min_fair(&[100, 10, 100], 110), [50, 10, 50]);
+        assert_eq!(max_min_fair(&[100, 10, 100], 1_000), [100, 10, 100]);
+        assert_eq!(max_min_fair(&[], 1_000), [0; 0]);
+    }
+
+    #[test]
+    fn only_those_at_the_same_time_share_and_a_part_that_ends_is_given_back() {
+        let shares = Shares::new(100, 3);
+        let at = |seconds: u64| UnixMicros(seconds * 1_000_000);
+        let first = shares.join(at(1), at(2), 80).unwrap();
+        let second = shares.join(at(1), at(2), 80).unwrap();
+        let later = shares.join(at(2), at(3), 80).unwrap();
+        assert!(shares.join(at(5), at(6), 1).is_none(), "too many");
+        assert_eq!([&first, &second, &later].map(|share| share.bits_per_second()), [50, 50, 80]);
+        drop(second);
+        assert_eq!(first.bits_per_second(), 80);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_within_what_is_wanted_and_there_and_nobody_with_less_could_have_more(
+            wanted in proptest::collection::vec(0u64..1_000, 0..20), capacity in 0u64..5_000,
+        ) {
+            let shares = max_min_fair(&wanted, capacity);
+            let in_all: u64 = shares.iter().sum();
+            prop_assert!(in_all <= capacity);
+            prop_assert!(shares.iter().zip(&wanted).all(|(share, wanted)| share <= wanted));
+            let most = shares.iter().max().copied().unwrap_or(0);
+            for (share, wanted) in shares.iter().zip(&wanted) {
+                // Whoever wants more has as much as anybody, but for what does not divide.
+                prop_assert!(share == wanted || share + 1 >= most);
+            }
+            if in_all + (wanted.len() as u64) < capacity {
+                prop_assert_eq!(shares, wanted);
+            }
+        }
+    }
+}
