@@ -2,11 +2,13 @@
 //!
 //! - [`process`]: processes that end with their owner, and nothing else that is ended.
 //! - [`network`]: nodes and agents, and the chain spec that they share.
+//! - [`lab`]: a network of its own in network namespaces, whose links have a rate.
 //! - [`observer`]: what a network is doing.
 //! - [`transfer`]: transactions as a wallet makes them.
 //! - [`claims`]: what a network must show.
 
 pub mod claims;
+pub mod lab;
 pub mod network;
 pub mod observer;
 pub mod process;

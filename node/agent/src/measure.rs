@@ -28,8 +28,10 @@ use weir_probe::{
 /// The shortest train, and how many round trips one has at least.
 const LEAST_TRAIN: Duration = Duration::from_millis(500);
 const ROUND_TRIPS: u32 = 10;
-/// What the invitations take before the start, beside six round trips.
-const LEAD: Duration = Duration::from_secs(1);
+/// What the invitations take before the start, beside six round trips and the probes of the path.
+const LEAD: Duration = Duration::from_millis(600);
+/// What the probes of one challenger are, sent twice.
+const PROBES_BITS: u64 = 2 * 8 * 7_200;
 /// T_min.
 const LEAST_TIME_US: u64 = 400_000;
 /// By how much a committee offers more than what is declared.
@@ -254,10 +256,11 @@ impl Measure {
         let round_trip =
             self.members.iter().filter_map(|it| it.clock).map(|it| it.round_trip).max().unwrap_or_default();
         let train = self.settings.train.unwrap_or((round_trip * ROUND_TRIPS).clamp(LEAST_TRAIN, MAX_TRAIN));
+        let probing = Duration::from_secs_f64(((members * PROBES_BITS) as f64 / declared.max(1) as f64).min(10.0));
         let begun = UnixMicros::now();
         let terms = Terms {
             direction,
-            start: begun.after(LEAD + 6 * round_trip),
+            start: begun.after(LEAD + 6 * round_trip + probing),
             train_us: micros(train),
             bits_per_second: declared.saturating_mul(OFFERED.0) / OFFERED.1 / members,
         };

@@ -86,6 +86,8 @@ pub fn plot(file: &Path, measurements: &[Measurement]) -> Result<(), Box<dyn Err
             .label_style(("sans-serif", 14))
             .axis_desc_style(("sans-serif", 16))
             .light_line_style(WHITE)
+            .x_label_formatter(&|milliseconds| format!("{milliseconds:.0}"))
+            .y_label_formatter(&|rate| if top < 10.0 { format!("{rate:.2}") } else { format!("{rate:.0}") })
             .draw()?;
         let stairs = steps
             .iter()

@@ -257,6 +257,16 @@ impl Prover {
 }
 
 impl Session {
+    /// The stream, for those who do not keep to the protocol: tests.
+    pub fn channel(&mut self) -> &mut Channel<Stream> {
+        &mut self.channel
+    }
+
+    /// The challenger's key.
+    pub fn challenger_key(&self) -> [u8; 32] {
+        self.challenger_key
+    }
+
     /// The next message, if it is no refusal.
     async fn receive(&mut self, within: Duration) -> Result<ToProver, Failure> {
         match self.channel.receive(MAX_TO_PROVER_BYTES, within).await? {
