@@ -152,8 +152,8 @@ impl<'a> Committee<'a> {
         let within = Duration::from_secs(60) + Duration::from_secs(15) * runs;
         let output = process::run("ip".as_ref(), command, within)?;
         let said = || String::from_utf8_lossy(&output.stderr).trim().to_string();
-        let measured: Vec<Value> =
-            serde_json::from_slice(&output.stdout).map_err(|error| format!("the prover failed ({error}): {}", said()))?;
+        let measured: Vec<Value> = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("the prover failed ({error}): {}", said()))?;
         Ok(measured.iter().map(Run::of).collect())
     }
 

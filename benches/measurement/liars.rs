@@ -42,9 +42,16 @@ const CASES: [Case; 13] = [
         ways: &[Way::Down],
     },
     Case { name: "clocks ε/2 ahead", challengers: &["answer", "--test-clock-offset=10"], prover: "none", ways: BOTH },
-    Case { name: "clocks ε/2 behind", challengers: &["answer", "--test-clock-offset=-10"], prover: "none", ways: BOTH },
+    Case {
+        name: "clocks ε/2 behind", challengers: &["answer", "--test-clock-offset=-10"], prover: "none", ways: BOTH
+    },
     Case { name: "prover answers before it received", challengers: CLAIM, prover: "guess", ways: &[Way::Down] },
-    Case { name: "prover answers some early, others late", challengers: CLAIM, prover: "early-and-late", ways: &[Way::Down] },
+    Case {
+        name: "prover answers some early, others late",
+        challengers: CLAIM,
+        prover: "early-and-late",
+        ways: &[Way::Down],
+    },
     Case { name: "prover delays what it echoes", challengers: CLAIM, prover: "echo", ways: BOTH },
     Case { name: "accomplice at another address", challengers: CLAIM, prover: "accomplice", ways: BOTH },
     Case { name: "prover sends ahead", challengers: CLAIM, prover: "ahead", ways: &[Way::Up] },

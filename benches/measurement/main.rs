@@ -199,7 +199,8 @@ fn main() -> ExitCode {
         arguments.get(position + 1)?.parse::<u32>().ok()
     };
     let runs = number("--runs").unwrap_or(20).max(1);
-    let chosen: Vec<&str> = PARTS.into_iter().filter(|part| arguments.iter().any(|argument| argument == part)).collect();
+    let chosen: Vec<&str> =
+        PARTS.into_iter().filter(|part| arguments.iter().any(|argument| argument == part)).collect();
     let chosen = if chosen.is_empty() { PARTS.to_vec() } else { chosen };
     if let Err(why) = Lab::new(None) {
         println!("skipped: measurement: there can be no network of its own here ({why})");

@@ -147,9 +147,8 @@ fn source(to: SocketAddr, bits_per_second: u64) -> Result<()> {
     loop {
         let start = Instant::now();
         let until = start + Duration::from_secs(60);
-        let train =
-            Train { to, tag: [0; 16], key: [0; 32], packets: u32::MAX, size: IpBytes::MAX, bits_per_second, start, until };
-        port.send(&train, |_, _| ())?;
+        let train = Train { to, tag: [0; 16], key: [0; 32], packets: u32::MAX, size: IpBytes::MAX, start, until };
+        port.send(&train, || bits_per_second, |_, _| ())?;
     }
 }
 
@@ -215,8 +214,7 @@ async fn lying_session(lie: ChallengerLie, mut channel: Channel<Stream>, port: &
             }
         }
         let _ = subject;
-        let counted =
-            Counted { bytes, elapsed_us, round_trip_us: 0, key, packets, reordered: 0, arrivals: Vec::new() };
+        let counted = Counted { bytes, elapsed_us, round_trip_us: 0, key, packets, reordered: 0, arrivals: Vec::new() };
         channel.send(&ToProver::Counted(counted)).await?;
     }
 }
@@ -267,11 +265,8 @@ async fn prover(arguments: ProverArguments) -> Result<()> {
         kept: Kept::default(),
     });
     let declared = arguments.declare_mbit * 1_000_000;
-    let limits = Limits {
-        byzantine: arguments.byzantine,
-        least_time_us: micros(LEAST_TIME),
-        clock_tolerance_us: 20_000,
-    };
+    let limits =
+        Limits { byzantine: arguments.byzantine, least_time_us: micros(LEAST_TIME), clock_tolerance_us: 20_000 };
     let mut sessions = join_all(arguments.challengers.iter().map(|target| liar.dial(target))).await;
     let mut measured = Vec::new();
     for _ in 0..arguments.runs {
@@ -367,11 +362,10 @@ impl Liar {
                 key: [0; 32],
                 packets: u32::MAX,
                 size: IpBytes::MAX,
-                bits_per_second: 50_000_000,
                 start: Instant::now(),
                 until,
             };
-            port.send(&train, |_, _| ())
+            port.send(&train, || 50_000_000, |_, _| ())
         });
     }
 
@@ -392,7 +386,8 @@ impl Liar {
         if self.lie == ProverLie::Accomplice {
             found = mouth.expect_path(tag)?;
         }
-        let settled = timeout(Duration::from_millis(600), found.wait_for(|it| it.is_some_and(|it| it.size == IpBytes::MAX)));
+        let settled =
+            timeout(Duration::from_millis(600), found.wait_for(|it| it.is_some_and(|it| it.size == IpBytes::MAX)));
         let _ = settled.await;
         let Found { size, digest, .. } = found.borrow().ok_or("no probe came")?;
         session.channel().send(&ToChallenger::Path { size, digest }).await?;
@@ -466,8 +461,8 @@ impl Liar {
         let until = terms.start.instant() + TRAIN;
         let send = |mouth: Arc<Port>, tag: Tag, key: Key, start: Instant| {
             let bits_per_second = terms.bits_per_second;
-            let train = Train { to: challenger, tag, key, packets, size, bits_per_second, start, until };
-            tokio::task::spawn_blocking(move || mouth.send(&train, |_, _| ()))
+            let train = Train { to: challenger, tag, key, packets, size, start, until };
+            tokio::task::spawn_blocking(move || mouth.send(&train, || bits_per_second, |_, _| ()))
         };
         let early = terms.start.instant() - Duration::from_millis(300);
         let old = self.kept.lock().await.get(&index).cloned();

@@ -105,15 +105,15 @@ impl Lab {
             sh(&format!("ip netns add {namespace}"))?;
             sh(&format!("ip -n {namespace} link set lo up"))?;
         }
-        sh(&format!("ip -n {prover} link add eth0 type veth peer name down netns {router}"))?;
+        sh(&format!("ip -n {prover} link add eth0 type veth peer name lan netns {router}"))?;
         match wire {
-            None => sh(&format!("ip -n {router} link add up type veth peer name eth0 netns {challengers}"))?,
-            Some(wire) => wire.lay((&router, "up"), (&challengers, "eth0"))?,
+            None => sh(&format!("ip -n {router} link add wan type veth peer name eth0 netns {challengers}"))?,
+            Some(wire) => wire.lay((&router, "wan"), (&challengers, "eth0"))?,
         }
         let links = [
             (&prover, "eth0", "10.77.1.2/24", "fd77:1::2/64"),
-            (&router, "down", "10.77.1.1/24", "fd77:1::1/64"),
-            (&router, "up", "10.77.2.1/24", "fd77:2::1/64"),
+            (&router, "lan", "10.77.1.1/24", "fd77:1::1/64"),
+            (&router, "wan", "10.77.2.1/24", "fd77:2::1/64"),
             (&challengers, "eth0", "10.77.2.2/24", "fd77:2::2/64"),
         ];
         for (namespace, link, ipv4, ipv6) in links {
@@ -170,7 +170,7 @@ impl Lab {
     ///
     /// When the kernel has no token bucket filter.
     pub fn shape(&self, down: Option<Shaper>, up: Option<Shaper>) -> Result<()> {
-        for (link, shaper) in [("down", down), ("up", up)] {
+        for (link, shaper) in [("lan", down), ("wan", up)] {
             let router = self.namespace(Host::Router);
             // Fails when there is none.
             let _ = sh(&format!("tc -n {router} qdisc del dev {link} root"));
@@ -180,7 +180,9 @@ impl Lab {
             let header = if is_ethernet { ETHERNET_HEADER_BYTES } else { 0 };
             let rate = bits_per_second * (PACKET_BYTES + header) / PACKET_BYTES;
             let limit = burst_bytes + rate / 8 * queue.as_millis() as u64 / 1_000;
-            sh(&format!("tc -n {router} qdisc add dev {link} root tbf rate {rate}bit burst {burst_bytes} limit {limit}"))?;
+            sh(&format!(
+                "tc -n {router} qdisc add dev {link} root tbf rate {rate}bit burst {burst_bytes} limit {limit}"
+            ))?;
         }
         Ok(())
     }
@@ -196,14 +198,14 @@ impl Lab {
         let nft = |rule: &str| run("ip", ["netns", "exec", &router, "nft", rule]);
         nft("add table ip nat")?;
         nft("add chain ip nat out { type nat hook postrouting priority 100 ; }")?;
-        nft("add rule ip nat out oifname up masquerade random")?;
+        nft("add rule ip nat out oifname wan masquerade random")?;
         nft("add chain ip nat in { type nat hook prerouting priority -100 ; }")?;
         if let Some(port) = forwarded {
-            nft(&format!("add rule ip nat in iifname up udp dport {port} dnat to 10.77.1.2"))?;
+            nft(&format!("add rule ip nat in iifname wan udp dport {port} dnat to 10.77.1.2"))?;
         }
         nft("add table ip filter")?;
         nft("add chain ip filter forward { type filter hook forward priority 0 ; policy accept ; }")?;
-        nft("add rule ip filter forward iifname up ct state new ct status != dnat drop")
+        nft("add rule ip filter forward iifname wan ct state new ct status != dnat drop")
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     channel::{Broken, Channel},
     clock::{Comparison, Watch},
-    control::{Inbound, Incoming},
+    control::{Inbound, Incoming, Whereabouts},
     identity::{is_signed_by, key_of, Identity},
 };
 use libp2p::{PeerId, Stream};
@@ -158,13 +158,13 @@ impl<H: Host> Challenger<H> {
 
     /// Serves the streams that come in, until there are no more.
     pub async fn serve(self: Arc<Self>, mut incoming: Incoming) {
-        while let Some(Inbound { peer, from, channel }) = incoming.next().await {
+        while let Some(Inbound { peer, whereabouts, channel }) = incoming.next().await {
             if !self.enter(peer) {
                 continue;
             }
             let challenger = self.clone();
             tokio::spawn(async move {
-                let ended = challenger.session(peer, &from, channel).await;
+                let ended = challenger.session(peer, &whereabouts, channel).await;
                 log::debug!("{peer}: {ended}");
                 challenger.leave(peer);
             });
@@ -189,10 +189,10 @@ impl<H: Host> Challenger<H> {
     }
 
     /// Goes through any number of measurements of one prover, until its stream ends.
-    async fn session(&self, peer: PeerId, from: &[IpAddr], mut channel: Channel<Stream>) -> Broken {
+    async fn session(&self, peer: PeerId, whereabouts: &Whereabouts, mut channel: Channel<Stream>) -> Broken {
         let mut comparison = Comparison::default();
         loop {
-            match self.step(peer, from, &mut channel, &mut comparison).await {
+            match self.step(peer, whereabouts, &mut channel, &mut comparison).await {
                 Ok(()) => (),
                 Err(End::Broken(broken)) => return broken,
                 Err(End::Refused(refusal)) => {
@@ -208,7 +208,7 @@ impl<H: Host> Challenger<H> {
     async fn step(
         &self,
         peer: PeerId,
-        from: &[IpAddr],
+        whereabouts: &Whereabouts,
         channel: &mut Channel<Stream>,
         comparison: &mut Comparison,
     ) -> Result<(), End> {
@@ -229,7 +229,7 @@ impl<H: Host> Challenger<H> {
                     );
                     return Err(Refusal::ClockIsOff.into());
                 }
-                self.measure(peer, from, channel, &subject, &admission, seen.round_trip).await
+                self.measure(peer, &whereabouts.addresses(), channel, &subject, &admission, seen.round_trip).await
             },
             ToChallenger::Path { .. } | ToChallenger::Proof { .. } => Err(Broken::OutOfTurn.into()),
         }
@@ -329,24 +329,19 @@ impl<H: Host> Challenger<H> {
         }
         let start = terms.start.instant();
         let train = Duration::from_micros(terms.train_us);
-        let train = Train {
-            to,
-            tag,
-            key,
-            packets,
-            size,
-            bits_per_second: share.bits_per_second(),
-            start,
-            until: start + train,
-        };
-        let (port, until) = (self.port.clone(), train.until);
+        let train = Train { to, tag, key, packets, size, start, until: start + train };
+        let (port, until, bits_per_second) = (self.port.clone(), train.until, share.bits_per_second());
         let sending = tokio::task::spawn_blocking(move || {
             let mut digests = vec![None; packets as usize];
-            let sent = port.send(&train, |sequence, stream| {
-                if let Some(digest) = digests.get_mut(sequence as usize) {
-                    *digest = Some(packet::digest(sequence, stream));
-                }
-            });
+            let sent = port.send(
+                &train,
+                || bits_per_second,
+                |sequence, stream| {
+                    if let Some(digest) = digests.get_mut(sequence as usize) {
+                        *digest = Some(packet::digest(sequence, stream));
+                    }
+                },
+            );
             sent.map(|sent| (sent, digests))
         });
 

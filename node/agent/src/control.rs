@@ -65,10 +65,23 @@ pub struct Control {
 pub struct Inbound {
     /// Who, as its key proved.
     pub peer: PeerId,
-    /// The addresses of its connections.
-    pub from: Vec<IpAddr>,
+    /// Where it is.
+    pub whereabouts: Whereabouts,
     /// The stream.
     pub channel: Channel<Stream>,
+}
+
+/// Where a peer is. A stream can be there before it is known where it comes from.
+pub struct Whereabouts {
+    peer: PeerId,
+    connections: Connections,
+}
+
+impl Whereabouts {
+    /// The addresses of the peer's connections.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        addresses_of(&self.connections, self.peer)
+    }
 }
 
 /// The streams that other agents open.
@@ -81,7 +94,8 @@ impl Incoming {
     /// The next one; nothing when the control streams have ended.
     pub async fn next(&mut self) -> Option<Inbound> {
         let (peer, stream) = self.streams.next().await?;
-        Some(Inbound { peer, from: addresses_of(&self.connections, peer), channel: Channel::new(stream) })
+        let whereabouts = Whereabouts { peer, connections: self.connections.clone() };
+        Some(Inbound { peer, whereabouts, channel: Channel::new(stream) })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     clock::{Sample, Watch},
     control::Control,
     identity::Identity,
-    prover::{Part, Prover, Session},
+    prover::{pace_of, Part, Prover, Session},
     rate, Fatal,
 };
 use futures::future::join_all;
@@ -242,9 +242,12 @@ impl Measure {
         let mut declared = self.settings.declared_bits_per_second.unwrap_or(FIRST_GUESS);
         loop {
             let measured = self.once(direction, declared, name).await?;
-            let is_filled = measured.raw_bits_per_second > declared / 10 * 9;
-            if self.settings.declared_bits_per_second.is_some() || !is_filled || declared >= LAST_GUESS {
+            if self.settings.declared_bits_per_second.is_some() || measured.raw_bits_per_second == 0 {
                 return Ok(measured);
+            }
+            if measured.raw_bits_per_second < declared / 10 * 9 || declared >= LAST_GUESS {
+                // What is proven is most when no more is sent than the line takes.
+                return self.once(direction, measured.raw_bits_per_second, name).await;
             }
             declared = declared.saturating_mul(NEXT_GUESS).min(LAST_GUESS);
         }
@@ -266,10 +269,10 @@ impl Measure {
         };
         let subject = Subject::ByHand { id: rand::random(), terms };
         let progress = tokio::spawn(show(self.bar.clone(), format!("{name}: {}", rate::show(declared)), terms));
-        let prover = &self.prover;
+        let (prover, pace) = (&self.prover, &pace_of(declared));
         let measuring = self.members.iter_mut().map(|member| async move {
             let Some(session) = &mut member.session else { return None };
-            match prover.measure(session, &subject, &terms).await {
+            match prover.measure(session, &subject, &terms, pace).await {
                 Ok(part) => Some(part),
                 Err(failure) => {
                     member.failure = Some(failure.to_string());
@@ -439,7 +442,7 @@ impl Measurement {
             self.challengers.len(),
             answered
         ));
-        if self.raw_bits_per_second > self.declared_bits_per_second / 10 * 14 {
+        if self.raw_bits_per_second > self.declared_bits_per_second / 100 * 103 {
             lines.push("     the line may be faster than that: measure again with a larger --declare".into());
         }
         lines.join("\n")

@@ -20,6 +20,7 @@ use weir_probe::{
     path::{self, Found},
     port::{Port, Train},
     reception::{Content, Expectation, Received},
+    share::Pace,
     time::UnixMicros,
 };
 
@@ -33,6 +34,15 @@ const COUNT_WITHIN: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_millis(1);
 /// Probes of the prover have any content: they show where it sends from, and how large its packets can be.
 const PROBE_KEY: [u8; 32] = [0; 32];
+
+/// What a prover sends to all challengers together, as hundredths of what it declares: enough to fill the line whatever the
+/// scheduler does, and little enough that a queue does not overflow in a train, so that all get the same.
+const SENT_PERCENT: u64 = 105;
+
+/// How fast a prover sends to a committee.
+pub fn pace_of(declared_bits_per_second: u64) -> Arc<Pace> {
+    Arc::new(Pace::new(declared_bits_per_second.saturating_mul(SENT_PERCENT) / 100))
+}
 
 /// Why a challenger's part in a measurement came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -138,12 +148,18 @@ impl Prover {
         Ok(session)
     }
 
-    /// Goes through one measurement with one challenger.
+    /// Goes through one measurement with one challenger. `pace` is what a committee shares on the way up.
     ///
     /// # Errors
     ///
     /// When it comes to nothing; [`Failure::is_final`] says whether the session does as well.
-    pub async fn measure(&self, session: &mut Session, subject: &Subject, terms: &Terms) -> Result<Part, Failure> {
+    pub async fn measure(
+        &self,
+        session: &mut Session,
+        subject: &Subject,
+        terms: &Terms,
+        pace: &Arc<Pace>,
+    ) -> Result<Part, Failure> {
         session.channel.send(&ToChallenger::Invite(*subject)).await?;
         let (tag, port) = match session.receive(STEP_WITHIN).await? {
             ToProver::Accepted { tag, port } => (tag, port),
@@ -156,7 +172,7 @@ impl Prover {
         let measured = match (probed, terms.direction) {
             (Err(error), _) => Err(Failure::Own(format!("nothing can be sent to {challenger}: {error}"))),
             (Ok(()), Direction::Down) => self.receive(session, subject, terms, tag, found, challenger).await,
-            (Ok(()), Direction::Up) => self.send(session, terms, tag, challenger).await,
+            (Ok(()), Direction::Up) => self.send(session, terms, tag, challenger, pace).await,
         };
         self.port.finish_path(&tag);
         self.port.finish(&tag);
@@ -219,6 +235,7 @@ impl Prover {
         terms: &Terms,
         tag: Tag,
         challenger: SocketAddr,
+        pace: &Arc<Pace>,
     ) -> Result<Part, Failure> {
         let probe = || drop(self.port.send_probes(challenger, &tag, &PROBE_KEY));
         let ready = session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
@@ -237,9 +254,12 @@ impl Prover {
             _ => return Err(Broken::OutOfTurn.into()),
         };
         let start = Instant::now();
-        let train = Train { to: challenger, tag, key, packets, size, bits_per_second, start, until: until.instant() };
-        let port = self.port.clone();
-        let sent = tokio::task::spawn_blocking(move || port.send(&train, |_, _| ()));
+        let train = Train { to: challenger, tag, key, packets, size, start, until: until.instant() };
+        let (port, pace) = (self.port.clone(), pace.clone());
+        let sent = tokio::task::spawn_blocking(move || {
+            let own = pace.join();
+            port.send(&train, || own.bits_per_second().min(bits_per_second), |_, _| ())
+        });
         let sent = sent.await.map_err(|error| Failure::Own(error.to_string()))?;
         let sent = sent.map_err(|error| Failure::Own(format!("nothing can be sent to {challenger}: {error}")))?;
         let counted = session.counted(COUNT_WITHIN).await?;

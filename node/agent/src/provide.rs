@@ -7,7 +7,7 @@ use crate::{
     duties::{terms_of, Follower},
     identity::{peer_of, Identity},
     now_ms,
-    prover::{Failure, Part, Prover},
+    prover::{pace_of, Failure, Part, Prover},
     rate,
     registration::{self, Chain},
     runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
@@ -31,6 +31,7 @@ use weir_primitives::{
 use weir_probe::{
     message::{Subject, Terms},
     port::Port,
+    share::Pace,
     time::UnixMicros,
 };
 
@@ -88,8 +89,9 @@ pub async fn run(settings: Settings) -> Fatal {
     // A provider has no reports of its own; the channel stays open and empty.
     let (_outbox, outgoing) = mpsc::unbounded_channel();
     let account = account_of(&settings.key);
+    let pace = pace_of(settings.declared_bits_per_second);
     let prover = Prover { control, port, identity: settings.identity.clone() };
-    tokio::spawn(Provider { prover, chain, clocks: Arc::default() }.take_challenges(duties_receiver));
+    tokio::spawn(Provider { prover, chain, clocks: Arc::default(), pace }.take_challenges(duties_receiver));
     let setup = |node: Node| {
         let settings = settings.clone();
         Box::pin(async move { register(&node, &settings).await }) as _
@@ -152,6 +154,7 @@ struct Provider {
     prover: Prover,
     chain: Chain,
     clocks: Arc<Watch>,
+    pace: Arc<Pace>,
 }
 
 impl Provider {
@@ -245,6 +248,6 @@ impl Provider {
                 ahead_us as f64 / 1e3
             )));
         }
-        self.prover.measure(&mut session, subject, terms).await
+        self.prover.measure(&mut session, subject, terms, &self.pace).await
     }
 }

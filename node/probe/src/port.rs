@@ -31,8 +31,8 @@ pub const MAX_TRAINS: usize = 64;
 pub const MAX_PACKETS_IN_ALL: u32 = 4 * MAX_PACKETS;
 /// How often the thread looks whether it should stop.
 const POLL: Duration = Duration::from_millis(200);
-/// The least that is slept at once, since timers are not finer: packets go in bursts of about this length.
-const NAP: Duration = Duration::from_millis(1);
+/// The least that is slept at once, on average, since timers are not much finer: packets go in bursts of about this length.
+const NAP: Duration = Duration::from_micros(600);
 
 /// Why a train cannot be expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,8 +61,6 @@ pub struct Train {
     pub packets: u32,
     /// How large each is.
     pub size: IpBytes,
-    /// How fast, counted in whole IP packets.
-    pub bits_per_second: u64,
     /// When the first one goes.
     pub start: Instant,
     /// When it ends, whatever is left.
@@ -194,36 +192,48 @@ impl Port {
         Ok(())
     }
 
-    /// Sends a train, each packet at its time, and says how many went out. Blocks the thread until then. Each packet is shown
-    /// to `sending` before it goes: its sequence number and its keystream.
+    /// Sends a train at a rate, and says how many packets went out. Blocks the thread until then.
+    ///
+    /// The rate is in bits per second, counted in whole IP packets, and asked for again and again, as it may change while
+    /// the train is on its way. Each packet is shown to `sending` before it goes: its sequence number and its keystream.
+    ///
+    /// Packets go at random moments around their time: at a full queue, which drops what comes last, senders that keep their
+    /// places would get very different parts.
     ///
     /// # Errors
     ///
     /// When the destination cannot be reached at all.
-    pub fn send(&self, train: &Train, mut sending: impl FnMut(u32, &[u8])) -> io::Result<u32> {
+    pub fn send(
+        &self,
+        train: &Train,
+        bits_per_second: impl Fn() -> u64,
+        mut sending: impl FnMut(u32, &[u8]),
+    ) -> io::Result<u32> {
         let Some(payload) = train.size.payload(train.to.ip()) else { return Ok(0) };
-        let bits_per_packet = u128::from(train.size.0) * 8;
-        let rate = u128::from(train.bits_per_second.max(1));
+        let bits_per_packet = f64::from(train.size.0) * 8.0;
         let batch = self.socket.batch(payload);
         let mut bytes = vec![0; payload * batch];
         let (mut next, mut sent) = (0, 0);
         std::thread::sleep(train.start.saturating_duration_since(Instant::now()));
+        // What may be sent by now, in packets, and by when that was.
+        let (mut allowed, mut counted) = (rand::random::<f64>(), train.start);
         while next < train.packets {
             let now = Instant::now();
             if now >= train.until {
                 break;
             }
-            let passed_ns = now.saturating_duration_since(train.start).as_nanos();
-            let due = u32::try_from(passed_ns * rate / (bits_per_packet * 1_000_000_000) + 1).unwrap_or(u32::MAX);
-            let due = due.min(train.packets);
-            if next >= due {
-                let at_ns = u128::from(next) * bits_per_packet * 1_000_000_000 / rate;
-                let at = train.start + Duration::from_nanos(u64::try_from(at_ns).unwrap_or(u64::MAX));
-                std::thread::sleep(at.min(train.until).saturating_duration_since(now).max(NAP));
+            let packets_per_second = bits_per_second() as f64 / bits_per_packet;
+            allowed += now.saturating_duration_since(counted).as_secs_f64() * packets_per_second;
+            counted = now;
+            if f64::from(next) + 1.0 > allowed {
+                let lacking = f64::from(next) + 1.0 - allowed + rand::random::<f64>();
+                let wait = Duration::try_from_secs_f64(lacking / packets_per_second).unwrap_or(POLL).min(POLL);
+                let nap = NAP.mul_f64(0.5 + rand::random::<f64>());
+                std::thread::sleep(wait.max(nap).min(train.until.saturating_duration_since(now)));
                 continue;
             }
             let mut filled = 0;
-            while next < due && filled < batch {
+            while next < train.packets && f64::from(next) + 1.0 <= allowed && filled < batch {
                 if self.may_send(train.size, now) {
                     let packet = &mut bytes[filled * payload..][..payload];
                     packet::write(packet, &train.tag, next, &train.key);
@@ -322,14 +332,13 @@ mod tests {
         Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap()
     }
 
-    fn train(to: &Port, packets: u32, bits_per_second: u64) -> Train {
+    fn train(to: &Port, packets: u32) -> Train {
         Train {
             to: to.address(),
             tag: TAG,
             key: KEY,
             packets,
             size: IpBytes::MAX,
-            bits_per_second,
             start: Instant::now(),
             until: Instant::now() + Duration::from_secs(10),
         }
@@ -359,8 +368,10 @@ mod tests {
         let (sender, receiver) = (port(), port());
         receiver.expect(TAG, expectation(100, Content::Commit)).unwrap();
         let mut digests = HashMap::new();
-        let keep = |sequence, stream: &[u8]| drop(digests.insert(sequence, packet::digest(sequence, stream)));
-        assert_eq!(sender.send(&train(&receiver, 100, 20_000_000), keep).unwrap(), 100);
+        let keep = |sequence, stream: &[u8]| {
+            digests.insert(sequence, packet::digest(sequence, stream));
+        };
+        assert_eq!(sender.send(&train(&receiver, 100), || 20_000_000, keep).unwrap(), 100);
         wait_for(&receiver, 100);
         let received = receiver.finish(&TAG).unwrap();
         let proven = received.commitment.unwrap().proven_packets(100, |sequence| digests.get(&sequence).copied());
@@ -373,8 +384,8 @@ mod tests {
     fn a_train_under_a_known_key_is_verified_as_it_comes() {
         let (sender, receiver) = (port(), port());
         receiver.expect(TAG, expectation(50, Content::Verify(KEY))).unwrap();
-        sender.send(&train(&receiver, 50, 20_000_000), |_, _| ()).unwrap();
-        sender.send(&Train { key: [8; 32], ..train(&receiver, 50, 20_000_000) }, |_, _| ()).unwrap();
+        sender.send(&train(&receiver, 50), || 20_000_000, |_, _| ()).unwrap();
+        sender.send(&Train { key: [8; 32], ..train(&receiver, 50) }, || 20_000_000, |_, _| ()).unwrap();
         wait_for(&receiver, 100);
         let received = receiver.finish(&TAG).unwrap();
         assert!((45..=50).contains(&received.packets), "{}", received.packets);
@@ -385,11 +396,11 @@ mod tests {
     fn a_paced_train_takes_its_time_and_ends_when_it_should() {
         let (sender, receiver) = (port(), port());
         let begun = Instant::now();
-        // 50 packets of 12 000 bits at 6 Mbit/s are 100 ms; the last one goes 2 ms before.
-        assert_eq!(sender.send(&train(&receiver, 50, 6_000_000), |_, _| ()).unwrap(), 50);
-        assert!(begun.elapsed() >= Duration::from_millis(98));
-        let cut = Train { until: Instant::now() + Duration::from_millis(50), ..train(&receiver, 50, 6_000_000) };
-        assert!(sender.send(&cut, |_, _| ()).unwrap() <= 26);
+        // 50 packets of 12 000 bits at 6 Mbit/s are 100 ms, but for the first, which may go at once, and the last.
+        assert_eq!(sender.send(&train(&receiver, 50), || 6_000_000, |_, _| ()).unwrap(), 50);
+        assert!(begun.elapsed() >= Duration::from_millis(96));
+        let cut = Train { until: Instant::now() + Duration::from_millis(50), ..train(&receiver, 50) };
+        assert!(sender.send(&cut, || 6_000_000, |_, _| ()).unwrap() <= 26);
     }
 
     #[test]
@@ -478,7 +489,7 @@ mod tests {
         let receiver = port();
         let sender = Port::bind(([127, 0, 0, 1], 0).into(), Some(10_000_000)).unwrap();
         // Half a second of 40 Mbit/s is 1 666 packets; a quarter of them may go, and one burst.
-        let sent = sender.send(&train(&receiver, 1_666, 40_000_000), |_, _| ()).unwrap();
+        let sent = sender.send(&train(&receiver, 1_666), || 40_000_000, |_, _| ()).unwrap();
         assert!((350..480).contains(&sent), "{sent}");
     }
 }

@@ -1,10 +1,12 @@
-//! How a challenger that takes part in several measurements at once shares what it has among them.
+//! How one line is shared.
 //!
-//! Max-min fairness (Bertsekas and Gallager, Data Networks, section 6.5.2): everybody gets what it wants, or as much as
-//! anybody else; what one does not need is for the others.
+//! A challenger that takes part in several measurements at once shares what it has among them by max-min fairness (Bertsekas and Gallager, Data Networks, section 6.5.2): everybody gets what it wants, or as much as
+//! anybody else; what one does not need is for the others. A prover that sends to a whole committee gives
+//! all of them the same: [`Pace`].
 
 use crate::time::UnixMicros;
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The max-min fair shares of a capacity, in the order of what is wanted.
 pub fn max_min_fair(wanted: &[u64], capacity: u64) -> Vec<u64> {
@@ -79,6 +81,41 @@ impl Drop for Share<'_> {
     }
 }
 
+/// A rate that all who send at a time share equally.
+pub struct Pace {
+    bits_per_second: u64,
+    senders: AtomicU64,
+}
+
+/// One who sends, for as long as it lives.
+pub struct Sender<'a>(&'a Pace);
+
+impl Pace {
+    /// Of so much in all.
+    pub fn new(bits_per_second: u64) -> Self {
+        Self { bits_per_second, senders: AtomicU64::new(0) }
+    }
+
+    /// One more sends from now on.
+    pub fn join(&self) -> Sender<'_> {
+        self.senders.fetch_add(1, Ordering::Relaxed);
+        Sender(self)
+    }
+}
+
+impl Sender<'_> {
+    /// What each may send now.
+    pub fn bits_per_second(&self) -> u64 {
+        self.0.bits_per_second / self.0.senders.load(Ordering::Relaxed).max(1)
+    }
+}
+
+impl Drop for Sender<'_> {
+    fn drop(&mut self) {
+        self.0.senders.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +139,17 @@ mod tests {
         assert_eq!([&first, &second, &later].map(|share| share.bits_per_second()), [50, 50, 80]);
         drop(second);
         assert_eq!(first.bits_per_second(), 80);
+    }
+
+    #[test]
+    fn all_who_send_at_a_time_get_the_same() {
+        let pace = Pace::new(90);
+        let first = pace.join();
+        assert_eq!(first.bits_per_second(), 90);
+        let others = [pace.join(), pace.join()];
+        assert_eq!(first.bits_per_second(), 30);
+        drop(others);
+        assert_eq!(first.bits_per_second(), 90);
     }
 
     proptest! {
