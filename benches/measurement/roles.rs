@@ -176,13 +176,13 @@ async fn lying_session(lie: ChallengerLie, mut channel: Channel<Stream>, port: &
     let mut comparison = Comparison::default();
     loop {
         let (message, at) = channel.receive(MAX_TO_CHALLENGER_BYTES, Duration::from_secs(60)).await?;
-        let (subject, terms) = match message {
+        let terms = match message {
             ToChallenger::Clock(clock) => {
                 comparison.hear(clock, at);
                 channel.send(&ToProver::Clock(comparison.say(UnixMicros::now()))).await?;
                 continue;
             },
-            ToChallenger::Invite(subject @ Subject::ByHand { terms, .. }) => (subject, terms),
+            ToChallenger::Invite(Subject::ByHand { terms, .. }) => terms,
             // What an honest prover proves, a liar does not look at.
             _ => continue,
         };
@@ -213,7 +213,6 @@ async fn lying_session(lie: ChallengerLie, mut channel: Channel<Stream>, port: &
                 elapsed_us = micros(at.since(terms.start));
             }
         }
-        let _ = subject;
         let counted = Counted { bytes, elapsed_us, round_trip_us: 0, key, packets, reordered: 0, arrivals: Vec::new() };
         channel.send(&ToProver::Counted(counted)).await?;
     }
@@ -277,7 +276,7 @@ async fn prover(arguments: ProverArguments) -> Result<()> {
             train_us: micros(TRAIN),
             bits_per_second: declared * 3 / 2 / arguments.challengers.len() as u64,
         };
-        let subject = Subject::ByHand { id: rand::random(), terms };
+        let subject = Subject::ByHand { id: rand::random(), terms, endpoint: None };
         let parts = sessions.iter_mut().zip(&arguments.challengers).enumerate().map(|(index, (session, target))| {
             let liar = liar.clone();
             async move {
@@ -410,7 +409,7 @@ impl Liar {
         let close = match self.lie {
             ProverLie::Guess | ProverLie::Replay => at_once,
             ProverLie::Keys if knows_key => at_once,
-            ProverLie::EarlyAndLate if index % 2 == 0 => TRAIN / 2,
+            ProverLie::EarlyAndLate if index.is_multiple_of(2) => TRAIN / 2,
             ProverLie::EarlyAndLate => TRAIN + Duration::from_millis(200),
             ProverLie::Echo => TRAIN + Duration::from_millis(20),
             ProverLie::Burst => LEAST_TIME - at_once,

@@ -1,7 +1,7 @@
 //! Nodes and agents on loopback, and the chain spec that they share.
 
 use crate::{
-    process::{binary, free_port, run, Process},
+    process::{binary, free_port, free_ports, run, Process},
     Result,
 };
 use std::{
@@ -339,7 +339,7 @@ impl Network {
         let nodes_for = |index: usize| [urls[index % urls.len()].clone(), urls[(index + 1) % urls.len()].clone()];
         let mut agents = Vec::new();
         for (index, (name, secret)) in CHALLENGERS.iter().enumerate() {
-            let listen = format!("127.0.0.1:{}", free_port()?);
+            let listen = format!("127.0.0.1:{}", free_ports()?);
             let arguments = ["challenge", "--suri", secret, "--listen", &listen].map(String::from);
             agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));
         }

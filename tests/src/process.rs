@@ -167,3 +167,18 @@ pub fn free_port() -> Result<u16> {
     }
     Err("there is no free port".into())
 }
+
+/// Two ports in a row of the same kind, of which this is the first: what a challenger listens on.
+///
+/// # Errors
+///
+/// When there are none.
+pub fn free_ports() -> Result<u16> {
+    for _ in 0..100 {
+        let port = free_port()?;
+        if std::net::UdpSocket::bind(("127.0.0.1", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("there are no two free ports in a row".into())
+}

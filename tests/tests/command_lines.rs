@@ -68,11 +68,29 @@ fn every_command_has_help() {
     ] {
         assert!(node(&arguments).status.success(), "{arguments:?}");
     }
-    for arguments in [vec!["--help"], vec!["provide", "--help"], vec!["challenge", "--help"], vec!["status", "--help"]]
-    {
+    for arguments in [
+        vec!["--help"],
+        vec!["provide", "--help"],
+        vec!["challenge", "--help"],
+        vec!["measure", "--help"],
+        vec!["answer", "--help"],
+        vec!["status", "--help"],
+    ] {
         assert!(agent(&arguments).status.success(), "{arguments:?}");
     }
     assert!(run(&binary("weir-testnet").unwrap(), ["--help"], WITHIN).unwrap().status.success());
+}
+
+#[test]
+fn a_measurement_by_hand_refuses_bad_arguments() {
+    let nobody = "/ip4/127.0.0.1/udp/9/quic-v1/p2p/12D3KooWEaVQ7uSwRmyo3wBcVAnnDfpadwgseWHAqzz4evpMUt6o";
+    let measure = |more: &[&str]| agent(&[&["measure", "--challenger", nobody], more].concat());
+    assert_refused(&measure(&["--byzantine", "1"]), &["nothing can be proven"]);
+    assert_refused(&measure(&["--listen", "192.0.2.1:0"]), &["cannot take packets on 192.0.2.1:0"]);
+    assert_refused(&measure(&["--direction", "down"]), &["no challenger can be reached", "127.0.0.1:9"]);
+    let output = agent(&["measure", "--challenger", "127.0.0.1:9"]);
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("/quic-v1/p2p/PEER"));
+    assert_refused(&agent(&["answer", "--listen", "192.0.2.1:40401"]), &["cannot listen on 192.0.2.1:40401"]);
 }
 
 #[test]

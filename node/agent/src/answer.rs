@@ -43,14 +43,15 @@ struct ByHand {
 
 impl Host for ByHand {
     fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
-        let Subject::ByHand { terms, .. } = subject else { return Err(Refusal::UnknownChallenge) };
+        let Subject::ByHand { terms, endpoint, .. } = subject else { return Err(Refusal::UnknownChallenge) };
         if !self.allowed.is_empty() && !self.allowed.contains(&peer) {
             return Err(Refusal::NotAllowed);
         }
         if !is_sensible(terms, UnixMicros::now()) {
             return Err(Refusal::Terms);
         }
-        Ok(Admission { terms: *terms, endpoints: None, clock_tolerance_us: self.clock_tolerance_us })
+        let endpoints = endpoint.map(|endpoint| vec![endpoint.into()]);
+        Ok(Admission { terms: *terms, endpoints, clock_tolerance_us: self.clock_tolerance_us })
     }
 
     fn report(&self, _: &Subject, _: &Admission, _: &Counted) -> Result<(), Refusal> {
@@ -116,7 +117,7 @@ mod tests {
     fn only_those_that_are_named_are_measured_and_never_for_a_chain() {
         let (friend, stranger) = (PeerId::random(), PeerId::random());
         let terms = Terms { start: UnixMicros::now().after(Duration::from_secs(1)), ..TERMS };
-        let subject = Subject::ByHand { id: [0; 32], terms };
+        let subject = Subject::ByHand { id: [0; 32], terms, endpoint: None };
         assert!(host(vec![]).admit(stranger, &subject).is_ok());
         assert!(host(vec![friend]).admit(friend, &subject).is_ok());
         assert_eq!(host(vec![friend]).admit(stranger, &subject).err(), Some(Refusal::NotAllowed));

@@ -152,6 +152,11 @@ struct Measure {
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
     listen: SocketAddr,
 
+    /// The address and port that a router forwards here, if packets are to come that way. By default the challengers send
+    /// to where this machine's packets come from, which most routers let pass without forwarding.
+    #[arg(long, value_name = "IP:PORT")]
+    external: Option<SocketAddr>,
+
     /// How much of the line may be used: packets above it are dropped.
     #[arg(long, value_name = "RATE")]
     limit: Option<Rate>,
@@ -300,6 +305,7 @@ async fn measure_by_hand(args: Measure) -> Result<(), Fatal> {
         byzantine: args.byzantine,
         runs: args.runs,
         clock_tolerance_us: args.clock_tolerance.saturating_mul(1_000),
+        external: args.external,
     };
     let identity = identity_in(args.base_path.as_deref())?;
     let limit = args.limit.map(|limit| limit.bits_per_second);

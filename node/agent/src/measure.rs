@@ -89,6 +89,8 @@ pub struct Settings {
     pub runs: u32,
     /// How far clocks may differ: ε.
     pub clock_tolerance_us: u64,
+    /// Where packets are to go; to where ours come from, if it is not said.
+    pub external: Option<SocketAddr>,
 }
 
 /// What one measurement showed.
@@ -267,7 +269,7 @@ impl Measure {
             train_us: micros(train),
             bits_per_second: declared.saturating_mul(OFFERED.0) / OFFERED.1 / members,
         };
-        let subject = Subject::ByHand { id: rand::random(), terms };
+        let subject = Subject::ByHand { id: rand::random(), terms, endpoint: self.settings.external.map(Into::into) };
         let progress = tokio::spawn(show(self.bar.clone(), format!("{name}: {}", rate::show(declared)), terms));
         let (prover, pace) = (&self.prover, &pace_of(declared));
         let measuring = self.members.iter_mut().map(|member| async move {

@@ -9,6 +9,7 @@ use crate::{
     time::UnixMicros,
 };
 use codec::{Decode, DecodeAll, Encode};
+use std::net::{IpAddr, SocketAddr};
 
 /// The most bytes of a message of a prover: a proof with the bitmap of the longest train.
 pub const MAX_TO_CHALLENGER_BYTES: usize = MAX_BITMAP_BYTES + 256;
@@ -45,6 +46,29 @@ impl Terms {
     }
 }
 
+/// Where packets are taken: an IPv6 address, or an IPv4 address mapped into one (RFC 4291, section 2.5.5.2), and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Endpoint {
+    ip: [u8; 16],
+    port: u16,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Self { ip: ip.octets(), port: address.port() }
+    }
+}
+
+impl From<Endpoint> for SocketAddr {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(IpAddr::from(endpoint.ip).to_canonical(), endpoint.port)
+    }
+}
+
 /// Which measurement is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Subject {
@@ -63,6 +87,8 @@ pub enum Subject {
         id: [u8; 32],
         /// What it is.
         terms: Terms,
+        /// Where packets are to go. If it is not said, to where the prover's probes come from.
+        endpoint: Option<Endpoint>,
     },
 }
 
@@ -253,8 +279,14 @@ mod tests {
         let le = |number: u64| number.to_le_bytes().to_vec();
         let chain = Subject::Chain { genesis: [1; 32], epoch: 2, position: 3 };
         assert_eq!(chain.encode(), [vec![0], vec![1; 32], vec![2, 0, 0, 0, 3, 0, 0, 0]].concat());
-        let by_hand = Subject::ByHand { id: [4; 32], terms: TERMS };
-        assert_eq!(by_hand.encode(), [vec![1], vec![4; 32], vec![1], le(2), le(500_000), le(8_000_000)].concat());
+        let by_hand = Subject::ByHand { id: [4; 32], terms: TERMS, endpoint: None };
+        let mut expected = [vec![1], vec![4; 32], vec![1], le(2), le(500_000), le(8_000_000), vec![0]].concat();
+        assert_eq!(by_hand.encode(), expected);
+        let address = SocketAddr::from(([192, 0, 2, 1], 258));
+        let by_hand = Subject::ByHand { id: [4; 32], terms: TERMS, endpoint: Some(address.into()) };
+        expected.pop();
+        expected.extend([vec![1], vec![0; 10], vec![0xff, 0xff, 192, 0, 2, 1, 2, 1]].concat());
+        assert_eq!(by_hand.encode(), expected);
 
         let clock = Clock { heard: UnixMicros(1), sent: UnixMicros(2) };
         assert_eq!(ToChallenger::Clock(clock).encode(), [vec![0], le(1), le(2)].concat());
@@ -287,6 +319,14 @@ mod tests {
         );
         assert_eq!(ToProver::Refused(Refusal::Internal).encode(), [5, 11]);
         assert_eq!(encode(&ToProver::Refused(Refusal::OtherChain)), [2, 0, 0, 0, 5, 0]);
+    }
+
+    #[test]
+    fn an_endpoint_is_the_address_it_was_made_from() {
+        for address in ["192.0.2.1:1", "[2001:db8::1]:65535"] {
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(SocketAddr::from(Endpoint::from(address)), address);
+        }
     }
 
     #[test]

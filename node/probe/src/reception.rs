@@ -63,7 +63,7 @@ enum Seen {
 }
 
 /// A train on its way.
-pub(crate) struct Reception {
+pub struct Reception {
     expectation: Expectation,
     seen: Seen,
     packets: u32,
@@ -74,7 +74,8 @@ pub(crate) struct Reception {
 }
 
 impl Reception {
-    pub(crate) fn new(expectation: Expectation) -> Self {
+    /// One of which nothing has come yet.
+    pub fn new(expectation: Expectation) -> Self {
         let packets = expectation.packets as usize;
         let seen = match expectation.content {
             Content::Commit => Seen::Digests(vec![None; packets]),
@@ -88,7 +89,7 @@ impl Reception {
     }
 
     /// Takes a packet; says whether it counts.
-    pub(crate) fn take(&mut self, sequence: u32, stream: &[u8], from: IpAddr, at: UnixMicros) -> bool {
+    pub fn take(&mut self, sequence: u32, stream: &[u8], from: IpAddr, at: UnixMicros) -> bool {
         let Expectation { payload, until, source, .. } = self.expectation;
         if stream.len().checked_add(HEADER_BYTES) != Some(payload)
             || source.is_some_and(|source| source != from)
@@ -121,7 +122,8 @@ impl Reception {
         true
     }
 
-    pub(crate) fn finish(self) -> Received {
+    /// What came.
+    pub fn finish(self) -> Received {
         let commitment = match &self.seen {
             Seen::Digests(digests) => Some(Commitment::new(digests)),
             Seen::Verified(..) => None,

@@ -182,8 +182,97 @@ mod tests {
             })
     }
 
+    /// All that a prover and f liars can choose: what part of the link each honest train gets, by when each proof is given, and
+    /// what the liars report.
+    #[derive(Clone, Debug)]
+    struct Attack {
+        parts: Vec<u64>,
+        ends: Vec<u64>,
+        liars: Vec<Sample>,
+    }
+
+    /// The clocks of the honest, the capacity, and the attack to start from.
+    fn attack() -> impl Strategy<Value = (Vec<u64>, u64, Attack)> {
+        (1usize..8, 1_000_000u64..1_000_000_000).prop_flat_map(|(byzantine, capacity)| {
+            let honest = byzantine + 1..=byzantine + 2;
+            honest.prop_flat_map(move |honest| {
+                let clocks = proptest::collection::vec(0u64..=20_000, honest);
+                let parts = proptest::collection::vec(0u64..=1_000, honest);
+                let ends = proptest::collection::vec(20_000u64..1_500_000, honest);
+                let liars = proptest::collection::vec((any::<u32>(), 0u64..1_500_000), byzantine);
+                (clocks, parts, ends, liars).prop_map(move |(clocks, parts, ends, liars)| {
+                    let liars = liars.iter().map(|(bytes, elapsed)| sample(u64::from(*bytes), *elapsed)).collect();
+                    (clocks, capacity, Attack { parts, ends, liars })
+                })
+            })
+        })
+    }
+
+    impl Attack {
+        /// All reports: those of the honest are what crossed the link, which carries no more than its capacity from the
+        /// first honest start on.
+        fn reports(&self, clocks: &[u64], capacity: u64) -> Vec<Sample> {
+            let mut order: Vec<usize> = (0..self.ends.len()).collect();
+            order.sort_unstable_by_key(|index| self.ends[*index]);
+            let mut carried = 0u128;
+            let honest = order.into_iter().map(|index| {
+                let room = u128::from(capacity) * u128::from(self.ends[index]) / 8_000_000 - carried;
+                let bytes = room * u128::from(self.parts[index]) / 1_000;
+                carried += bytes;
+                sample(u64::try_from(bytes).unwrap(), self.ends[index].saturating_sub(clocks[index]))
+            });
+            honest.chain(self.liars.iter().copied()).collect()
+        }
+
+        /// One choice made otherwise.
+        fn changed(&self, clocks: &[u64], capacity: u64, which: usize, how: u64) -> Self {
+            let mut changed = self.clone();
+            let honest = self.parts.len();
+            let known = self.reports(clocks, capacity);
+            let like = known[(how / 8) as usize % known.len()];
+            match which % (2 * honest + 2 * self.liars.len()) {
+                part if part < honest => {
+                    changed.parts[part] = [0, 100, 250, 500, 750, 900, 1_000, 1_000][how as usize % 8]
+                },
+                end if end < 2 * honest => {
+                    let near = [like.elapsed_us, 400_000, 420_000, self.ends[end - honest] / 2][how as usize % 4];
+                    changed.ends[end - honest] = near.max(20_000);
+                },
+                liar => {
+                    let liar = liar - 2 * honest;
+                    let report = &mut changed.liars[liar / 2];
+                    if liar.is_multiple_of(2) {
+                        report.bytes = [like.bytes, like.bytes.saturating_sub(1), u64::MAX, 0][how as usize % 4];
+                    } else {
+                        report.elapsed_us = [like.elapsed_us, 0, 400_000, like.elapsed_us / 2][how as usize % 4];
+                    }
+                },
+            }
+            changed
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn a_search_for_the_worst_reports_never_proves_more_than_the_capacity(
+            (clocks, capacity, mut attack) in attack(),
+            steps in proptest::collection::vec((any::<usize>(), any::<u64>()), 60),
+        ) {
+            let byzantine = u32::try_from(attack.liars.len()).unwrap();
+            let limits = Limits { byzantine, ..LIMITS };
+            let proven = |attack: &Attack| proven_bits_per_second(&attack.reports(&clocks, capacity), limits);
+            let mut best = proven(&attack);
+            for (which, how) in steps {
+                let other = attack.changed(&clocks, capacity, which, how);
+                let gained = proven(&other);
+                prop_assert!(gained <= u128::from(capacity), "{other:?}");
+                if gained >= best {
+                    (attack, best) = (other, gained);
+                }
+            }
+        }
 
         #[test]
         fn whatever_f_liars_report_no_more_than_the_capacity_is_proven(

@@ -1,0 +1,243 @@
+//! Challengers against provers that keep to the protocol, and against peers that do not: real streams over loopback.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+use weir_agent::{
+    answer,
+    channel::{Broken, Channel},
+    control::Control,
+    identity::{peer_of, Identity},
+    prover::{pace_of, Failure, Part, Prover},
+};
+use weir_probe::{
+    message::{
+        Clock, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES, MAX_TO_PROVER_BYTES,
+    },
+    packet::IpBytes,
+    port::Port,
+    time::UnixMicros,
+};
+
+const WITHIN: Duration = Duration::from_secs(10);
+const MEGABIT: u64 = 1_000_000;
+
+/// A challenger that answers for the rest of the test.
+struct Answering {
+    identity: Identity,
+    listen: SocketAddr,
+}
+
+/// Two UDP ports in a row that nobody uses, of which this is the first.
+fn free_ports() -> u16 {
+    loop {
+        let first = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let number = first.local_addr().unwrap().port();
+        if number < u16::MAX && UdpSocket::bind(("127.0.0.1", number + 1)).is_ok() {
+            return number;
+        }
+    }
+}
+
+fn answering(class_bits_per_second: u64) -> Answering {
+    let identity = Identity::for_once().unwrap();
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_ports()));
+    let settings = answer::Settings {
+        identity: identity.clone(),
+        listen,
+        capacity_bits_per_second: class_bits_per_second,
+        allowed: Vec::new(),
+        clock_tolerance_us: 20_000,
+    };
+    tokio::spawn(answer::run(settings));
+    Answering { identity, listen }
+}
+
+impl Answering {
+    fn peer(&self) -> libp2p::PeerId {
+        peer_of(&self.identity.public()).unwrap()
+    }
+
+    /// A stream of a peer of its own.
+    async fn open(&self) -> (Control, Channel<libp2p::Stream>) {
+        let (control, _) = Control::start(&Identity::for_once().unwrap(), &[]).unwrap();
+        // It may not listen yet.
+        for _ in 0..20 {
+            if let Ok((channel, _)) = control.open(self.peer(), &[self.listen]).await {
+                return (control, channel);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the challenger cannot be reached");
+    }
+}
+
+fn prover() -> Prover {
+    let identity = Identity::for_once().unwrap();
+    let (control, _) = Control::start(&identity, &[]).unwrap();
+    let port = Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap());
+    Prover { control, port, identity }
+}
+
+fn terms(direction: Direction, megabits: u64, start: UnixMicros) -> Terms {
+    Terms { direction, start, train_us: 300_000, bits_per_second: megabits * MEGABIT }
+}
+
+fn soon() -> UnixMicros {
+    UnixMicros::now().after(Duration::from_millis(1_500))
+}
+
+fn by_hand(terms: Terms) -> Subject {
+    Subject::ByHand { id: rand::random(), terms, endpoint: None }
+}
+
+async fn measure(prover: &Prover, challenger: &Answering, terms: Terms) -> Result<Part, Failure> {
+    let mut session = prover.dial(challenger.peer(), &[challenger.listen]).await?;
+    let pace = pace_of(terms.bits_per_second);
+    prover.measure(&mut session, &by_hand(terms), &terms, &pace).await
+}
+
+async fn answer_to(channel: &mut Channel<libp2p::Stream>) -> Result<ToProver, Broken> {
+    channel.receive(MAX_TO_PROVER_BYTES, WITHIN).await.map(|(message, _)| message)
+}
+
+fn is_about(part: &Part, megabits: u64) -> bool {
+    let bits_per_second = part.counted.bytes * 8 * 1_000_000 / part.counted.elapsed_us.max(1);
+    (megabits * MEGABIT * 8 / 10..megabits * MEGABIT * 11 / 10).contains(&bits_per_second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_is_counted_both_ways_on_one_stream() {
+    let challenger = answering(100 * MEGABIT);
+    challenger.open().await;
+    let prover = prover();
+    let mut session = prover.dial(challenger.peer(), &[challenger.listen]).await.unwrap();
+    assert!(session.clock.ahead_us.abs() < 5_000, "one machine has one clock: {:?}", session.clock);
+    for direction in [Direction::Down, Direction::Up] {
+        let terms = terms(direction, 20, soon());
+        let pace = pace_of(terms.bits_per_second);
+        let part = prover.measure(&mut session, &by_hand(terms), &terms, &pace).await.unwrap();
+        assert!(is_about(&part, 20), "{part:?}");
+        assert!(part.is_fair());
+        assert_eq!(part.size, IpBytes::MAX);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn provers_at_one_instant_share_the_class_of_a_challenger_fairly() {
+    let challenger = answering(20 * MEGABIT);
+    challenger.open().await;
+    for direction in [Direction::Down, Direction::Up] {
+        let terms = terms(direction, 20, soon());
+        let (first, second) = (prover(), prover());
+        let parts = tokio::join!(measure(&first, &challenger, terms), measure(&second, &challenger, terms));
+        for part in [parts.0.unwrap(), parts.1.unwrap()] {
+            assert!(is_about(&part, 10), "{direction:?}: {part:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_messages_close_the_stream_and_others_are_still_served() {
+    let challenger = answering(100 * MEGABIT);
+    let proof = ToChallenger::Proof { root: [0; 32], bitmap: Vec::new(), signature: [0; 64] };
+    let path = ToChallenger::Path { size: IpBytes::MAX, digest: [0; 16] };
+    for out_of_turn in [proof, path] {
+        let (_control, mut channel) = challenger.open().await;
+        channel.send(&out_of_turn).await.unwrap();
+        assert!(matches!(answer_to(&mut channel).await, Err(Broken::Closed(_))), "{out_of_turn:?}");
+    }
+    // Behind its length each: no such message; and one that is longer than any.
+    let (_control, mut channel) = challenger.open().await;
+    channel.send(&[0xffu8; 40]).await.unwrap();
+    assert!(matches!(answer_to(&mut channel).await, Err(Broken::Closed(_))));
+    let (_control, mut channel) = challenger.open().await;
+    channel.send(&vec![0u8; MAX_TO_CHALLENGER_BYTES]).await.unwrap();
+    assert!(matches!(answer_to(&mut channel).await, Err(Broken::Closed(_))));
+
+    let part = measure(&prover(), &challenger, terms(Direction::Down, 10, soon())).await.unwrap();
+    assert!(is_about(&part, 10), "{part:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_nobody_would_take_are_refused_and_the_stream_goes_on() {
+    let challenger = answering(100 * MEGABIT);
+    let (_control, mut channel) = challenger.open().await;
+    let sensible = terms(Direction::Down, 10, soon());
+    for (terms, refusal) in [
+        (Terms { train_us: 60_000_000, ..sensible }, Refusal::Terms),
+        (Terms { bits_per_second: u64::MAX, ..sensible }, Refusal::Terms),
+        (Terms { start: UnixMicros(0), ..sensible }, Refusal::TooLate),
+    ] {
+        channel.send(&ToChallenger::Invite(by_hand(terms))).await.unwrap();
+        assert_eq!(answer_to(&mut channel).await.unwrap(), ToProver::Refused(refusal));
+    }
+    let chain = Subject::Chain { genesis: [0; 32], epoch: 0, position: 0 };
+    channel.send(&ToChallenger::Invite(chain)).await.unwrap();
+    assert_eq!(answer_to(&mut channel).await.unwrap(), ToProver::Refused(Refusal::UnknownChallenge));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_are_never_sent_to_an_address_that_the_prover_does_not_dial_from() {
+    let challenger = answering(100 * MEGABIT);
+    let (_control, mut channel) = challenger.open().await;
+    let terms = terms(Direction::Down, 10, soon());
+    let elsewhere = SocketAddr::from(([127, 0, 0, 2], 9));
+    let subject = Subject::ByHand { id: [0; 32], terms, endpoint: Some(elsewhere.into()) };
+    channel.send(&ToChallenger::Invite(subject)).await.unwrap();
+    assert_eq!(answer_to(&mut channel).await.unwrap(), ToProver::Refused(Refusal::OtherAddress));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prover_whose_packets_do_not_come_through_is_told_so() {
+    let challenger = answering(100 * MEGABIT);
+    let (_control, mut channel) = challenger.open().await;
+    channel.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
+    assert!(matches!(answer_to(&mut channel).await.unwrap(), ToProver::Accepted { .. }));
+    assert_eq!(answer_to(&mut channel).await.unwrap(), ToProver::Refused(Refusal::NoPath));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenger_whose_clock_is_off_takes_no_part_and_says_so() {
+    let challenger = answering(100 * MEGABIT);
+    let ahead = Duration::from_millis(50);
+    let mut refused = 0;
+    for _ in 0..3 {
+        let (_control, mut channel) = challenger.open().await;
+        // Peers whose clocks agree with each other, and not with the challenger's.
+        let mut heard = UnixMicros::now().after(ahead);
+        for _ in 0..3 {
+            let sent = UnixMicros::now().after(ahead);
+            channel.send(&ToChallenger::Clock(Clock { heard, sent })).await.unwrap();
+            assert!(matches!(answer_to(&mut channel).await.unwrap(), ToProver::Clock(_)));
+            heard = UnixMicros::now().after(ahead);
+        }
+        channel.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
+        let answer = answer_to(&mut channel).await.unwrap();
+        refused += u32::from(answer == ToProver::Refused(Refusal::ClockIsOff));
+    }
+    assert_eq!(refused, 1, "two peers are too few to judge by, three are not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_has_two_streams_at_most_and_one_that_is_silent_loses_its_place() {
+    let challenger = answering(100 * MEGABIT);
+    let (control, mut first) = challenger.open().await;
+    let open = || async { control.open(challenger.peer(), &[challenger.listen]).await.unwrap().0 };
+    let clock = ToChallenger::Clock(Clock { heard: UnixMicros(0), sent: UnixMicros(0) });
+    let mut second = open().await;
+    for channel in [&mut first, &mut second] {
+        channel.send(&clock).await.unwrap();
+        answer_to(channel).await.unwrap();
+    }
+    let mut third = open().await;
+    let _ = third.send(&clock).await;
+    assert!(matches!(answer_to(&mut third).await, Err(Broken::Closed(_))));
+
+    // A measurement that nobody goes on with is given up.
+    first.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
+    assert!(matches!(answer_to(&mut first).await.unwrap(), ToProver::Accepted { .. }));
+    assert_eq!(answer_to(&mut first).await.unwrap(), ToProver::Refused(Refusal::NoPath));
+}
