@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{
     sync::Mutex,
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, sleep_until},
 };
 use weir_agent::{
     channel::Channel,
@@ -30,9 +30,9 @@ use weir_probe::{
     message::{
         Clock, Counted, Direction, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES, MAX_TO_PROVER_BYTES,
     },
-    packet::{Expected, IpBytes, Key, Tag},
+    packet::{Digest, Expected, IpBytes, Key, Tag},
     path::{self, Found},
-    port::{Port, Train},
+    port::{Port, Probed, Train},
     reception::{Content, Expectation},
     time::{micros, UnixMicros},
 };
@@ -111,10 +111,13 @@ struct ProverArguments {
     challengers: Vec<Target>,
 }
 
+/// Where the prover is in the lab, and the challengers.
+const PROVER: [u8; 4] = [10, 77, 1, 2];
+const CHALLENGERS: [u8; 4] = [10, 77, 2, 2];
 const TRAIN: Duration = Duration::from_millis(500);
 const LEAST_TIME: Duration = Duration::from_millis(400);
 const STEP: Duration = Duration::from_secs(3);
-const LEAD: Duration = Duration::from_millis(700);
+const LEAD: Duration = Duration::from_millis(500);
 
 /// Runs a role, given as arguments.
 pub fn run(arguments: &[String]) -> ExitCode {
@@ -187,11 +190,10 @@ async fn lying_session(lie: ChallengerLie, mut channel: Channel<Stream>, port: &
             _ => continue,
         };
         let tag: Tag = rand::random();
-        let mut found = port.expect_path(tag)?;
+        let mut probed = port.expect_path(tag, vec![PROVER.into()])?;
         channel.send(&ToProver::Accepted { tag, port: port.address().port() }).await?;
-        let (size, packets) = agree(&mut channel, port, &terms, tag, &mut found).await?;
-        channel.send(&ToProver::Ready { size, packets }).await?;
-        port.finish_path(&tag);
+        let (size, packets, digest) = agree(&mut channel, port, &terms, tag, &mut probed).await?;
+        channel.send(&ToProver::Ready { size, packets, digest }).await?;
         if lie == ChallengerLie::Silent {
             continue;
         }
@@ -219,7 +221,7 @@ async fn lying_session(lie: ChallengerLie, mut channel: Channel<Stream>, port: &
 }
 
 fn payload_of(size: IpBytes) -> usize {
-    size.payload([10, 77, 1, 2].into()).unwrap_or_default()
+    size.payload(PROVER.into()).unwrap_or_default()
 }
 
 /// The size and number of packets, as an honest challenger finds them.
@@ -228,17 +230,16 @@ async fn agree(
     port: &Port,
     terms: &Terms,
     tag: Tag,
-    found: &mut tokio::sync::watch::Receiver<Option<Found>>,
-) -> Result<(IpBytes, u32)> {
-    timeout(STEP, found.wait_for(Option::is_some)).await??;
-    let Found { mut size, from, .. } = found.borrow().ok_or("there is no path")?;
+    probed: &mut Probed,
+) -> Result<(IpBytes, u32, Digest)> {
+    let Found { mut size, mut digest, from } = probed.settled(STEP).await.ok_or("there is no path")?;
     if terms.direction == Direction::Down {
         let probe = || drop(port.send_probes(from, &tag, &known_key(&tag)));
         let answer = channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP, path::AGAIN_AFTER, probe).await?;
-        let ToChallenger::Path { size: agreed, .. } = answer.0 else { return Err("out of turn".into()) };
-        size = agreed;
+        let ToChallenger::Path { size: agreed, digest: shown } = answer.0 else { return Err("out of turn".into()) };
+        (size, digest) = (agreed, shown);
     }
-    Ok((size, size.packets_in(terms.budget_bytes())))
+    Ok((size, size.packets_in(terms.budget_bytes()), digest))
 }
 
 /// What a replaying prover keeps, by challenger.
@@ -336,18 +337,13 @@ impl Liar {
             other => return Err(format!("{other:?}").into()),
         };
         let challenger = SocketAddr::new(session.address, number);
-        let port = &self.prover.port;
-        let found = port.expect_path(tag)?;
         if self.lie == ProverLie::Flood {
             self.flood(challenger, terms);
         }
-        let done = match terms.direction {
-            Direction::Down => self.down(session, index, subject, terms, tag, challenger, found).await,
+        match terms.direction {
+            Direction::Down => self.down(session, index, subject, terms, tag, challenger).await,
             Direction::Up => self.up(session, index, terms, tag, challenger).await,
-        };
-        port.finish_path(&tag);
-        port.finish(&tag);
-        done
+        }
     }
 
     /// Sends a challenger packets of no measurement until this one is over.
@@ -377,18 +373,12 @@ impl Liar {
         terms: &Terms,
         tag: Tag,
         challenger: SocketAddr,
-        mut found: tokio::sync::watch::Receiver<Option<Found>>,
     ) -> Result<Counted> {
         let port = &self.prover.port;
         let mouth = if self.lie == ProverLie::Accomplice { &self.accomplice } else { port };
+        let mut probed = mouth.expect_path(tag, vec![CHALLENGERS.into()])?;
         mouth.send_probes(challenger, &tag, &[0; 32])?;
-        if self.lie == ProverLie::Accomplice {
-            found = mouth.expect_path(tag)?;
-        }
-        let settled =
-            timeout(Duration::from_millis(600), found.wait_for(|it| it.is_some_and(|it| it.size == IpBytes::MAX)));
-        let _ = settled.await;
-        let Found { size, digest, .. } = found.borrow().ok_or("no probe came")?;
+        let Found { size, digest, .. } = probed.settled(Duration::from_millis(600)).await.ok_or("no probe came")?;
         session.channel().send(&ToChallenger::Path { size, digest }).await?;
         let packets = match session.channel().receive(MAX_TO_PROVER_BYTES, STEP).await?.0 {
             ToProver::Ready { packets, .. } => packets,
@@ -402,7 +392,7 @@ impl Liar {
             source: None,
             content: Content::Commit,
         };
-        port.expect(tag, expectation)?;
+        let arriving = port.expect(tag, expectation)?;
         let mut known = Expected::new(known_key(&tag), payload_of(size));
         let knows_key = path::sequence_of(size).is_some_and(|sequence| known.digest(sequence) == digest);
         let at_once = Duration::from_millis(1);
@@ -416,7 +406,7 @@ impl Liar {
             _ => TRAIN + at_once,
         };
         sleep_until((terms.start.instant() + close).into()).await;
-        let honest = port.finish(&tag).and_then(|received| received.commitment).ok_or("no train")?;
+        let honest = arriving.finish().and_then(|received| received.commitment).ok_or("no train")?;
         let everything = |digest_of: &mut dyn FnMut(u32) -> [u8; 16]| {
             Commitment::new(&(0..packets).map(|sequence| Some(digest_of(sequence))).collect::<Vec<_>>())
         };
@@ -456,7 +446,7 @@ impl Liar {
         let port = self.prover.port.clone();
         let probe = || drop(port.send_probes(challenger, &tag, &[0; 32]));
         let ready = session.channel().receive_while(MAX_TO_PROVER_BYTES, STEP, path::AGAIN_AFTER, probe).await?;
-        let ToProver::Ready { size, packets } = ready.0 else { return Err(format!("{:?}", ready.0).into()) };
+        let ToProver::Ready { size, packets, .. } = ready.0 else { return Err(format!("{:?}", ready.0).into()) };
         let until = terms.start.instant() + TRAIN;
         let send = |mouth: Arc<Port>, tag: Tag, key: Key, start: Instant| {
             let bits_per_second = terms.bits_per_second;

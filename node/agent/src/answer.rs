@@ -2,7 +2,7 @@
 
 use crate::{
     challenge::packet_port,
-    challenger::{Admission, Challenger, Host},
+    challenger::{Admission, Challenger, Clocks, Host, MAX_AHEAD},
     control::Control,
     identity::Identity,
     Fatal,
@@ -18,8 +18,6 @@ use weir_probe::{
 
 /// The longest train: ten round trips around the world, and some.
 pub const MAX_TRAIN: Duration = Duration::from_secs(10);
-/// How far ahead a measurement may start.
-const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 /// What it is started with.
 #[derive(Clone)]
@@ -50,8 +48,8 @@ impl Host for ByHand {
         if !is_sensible(terms, UnixMicros::now()) {
             return Err(Refusal::Terms);
         }
-        let endpoints = endpoint.map(|endpoint| vec![endpoint.into()]);
-        Ok(Admission { terms: *terms, endpoints, clock_tolerance_us: self.clock_tolerance_us })
+        let clocks = Clocks::Pair(self.clock_tolerance_us);
+        Ok(Admission { terms: *terms, endpoint: endpoint.map(Into::into), clocks })
     }
 
     fn report(&self, _: &Subject, _: &Admission, _: &Counted) -> Result<(), Refusal> {
@@ -75,9 +73,10 @@ pub async fn run(settings: Settings) -> Fatal {
         Ok(port) => port,
         Err(error) => return error,
     };
-    log::info!("packets are taken at UDP port {}", port.address().port());
+    let announced_port = port.address().port();
+    log::info!("packets are taken at UDP port {announced_port}");
     let host = ByHand { allowed: settings.allowed, clock_tolerance_us: settings.clock_tolerance_us };
-    let challenger = Challenger::new(host, settings.identity, port, settings.capacity_bits_per_second);
+    let challenger = Challenger::new(host, settings.identity, port, announced_port, settings.capacity_bits_per_second);
     Arc::new(challenger).serve(incoming).await;
     Fatal("the control streams have ended".into())
 }

@@ -161,7 +161,15 @@ impl Node {
     ///
     /// [`Error::Refused`] if it never can.
     pub async fn submit(&self, key: &Keypair, call: &impl Payload) -> Result<(), Error> {
-        let sent = self.send(key, call).await?;
+        Self::included_in_time(self.send(key, call).await?).await
+    }
+
+    /// Waits until a call is in the best block and went well, no longer than makes sense.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if it failed there.
+    pub async fn included_in_time(sent: Sent) -> Result<(), Error> {
         tokio::time::timeout(INCLUDED_WITHIN, Self::included(sent))
             .await
             .map_err(|_| connection("the transaction was not included in time"))?
@@ -186,12 +194,7 @@ impl Node {
         tokio::time::timeout(ANSWER_WITHIN, sending).await.map_err(|_| connection("no answer"))?
     }
 
-    /// Waits until a call is in the best block and went well.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] if it failed there.
-    pub async fn included(mut sent: Sent) -> Result<(), Error> {
+    async fn included(mut sent: Sent) -> Result<(), Error> {
         while let Some(status) = sent.next().await {
             match status.map_err(connection)? {
                 TransactionStatus::InBestBlock(block) | TransactionStatus::InFinalizedBlock(block) => {

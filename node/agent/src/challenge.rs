@@ -2,7 +2,7 @@
 
 use crate::{
     chain::{Error, Node},
-    challenger::{Admission, Challenger, Host},
+    challenger::{Admission, Challenger, Clocks, Host},
     control::Control,
     duties::{terms_of, Follower, Outgoing},
     identity::{peer_of, Identity},
@@ -76,13 +76,14 @@ pub async fn run(settings: Settings) -> Fatal {
     if let Err(error) = fs::create_dir_all(&reports) {
         return Fatal(format!("the folder {} cannot be made: {error}", reports.display()));
     }
+    let announced_port = settings.external.port().saturating_add(1);
     let (duties_sender, duties) = watch::channel(Vec::new());
     let (outbox, outgoing) = mpsc::unbounded_channel();
     let account = account_of(&settings.key);
     let identity = settings.identity.clone();
     let host = ChainHost { identity: identity.clone(), account: account.clone(), chain, duties, outbox, reports };
     host.send_kept_reports();
-    let challenger = Challenger::new(host, identity, port, settings.capacity_bits_per_second);
+    let challenger = Challenger::new(host, identity, port, announced_port, settings.capacity_bits_per_second);
     tokio::spawn(Arc::new(challenger).serve(incoming));
     let genesis = chain.genesis;
     let setup = |node: Node| {
@@ -164,8 +165,9 @@ impl Host for ChainHost {
         }
         Ok(Admission {
             terms: terms_of(&duty),
-            endpoints: Some(addresses(&duty.provider.2, Service::Probe)),
-            clock_tolerance_us: self.chain.clock_tolerance_us,
+            // One, and always the same: several could be several lines.
+            endpoint: Some(*addresses(&duty.provider.2, Service::Probe).first().ok_or(Refusal::OtherAddress)?),
+            clocks: Clocks::Median(self.chain.clock_tolerance_us),
         })
     }
 
@@ -245,27 +247,29 @@ impl ChainHost {
     }
 }
 
-/// The reports that are kept and still have time; forgets the others.
+/// The reports that are kept and still have time; forgets those whose time is over. What cannot be read stays: it may have been
+/// signed.
 fn unexpired_reports(folder: &Path) -> Vec<Kept> {
     let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     paths
         .filter_map(|path| {
-            let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-            let unexpired = kept.filter(|kept| kept.deadline_ms > now_ms());
-            if unexpired.is_none() {
-                let _ = fs::remove_file(&path);
+            let kept = serde_json::from_slice::<Kept>(&fs::read(&path).ok()?).ok()?;
+            if kept.deadline_ms > now_ms() {
+                return Some(kept);
             }
-            unexpired
+            let _ = fs::remove_file(&path);
+            None
         })
         .collect()
 }
 
-/// Writes a report to disk, durably, if there is none for its challenge.
+/// Writes a report to disk, durably, if there is none for its challenge. It is there as a whole or not at all.
 fn keep(folder: &Path, kept: &Kept) -> std::io::Result<()> {
     let path = folder.join(format!("{}-{}.json", kept.epoch, kept.position));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec(kept)?)?;
-    file.sync_all()?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
     fs::File::open(folder)?.sync_all()
 }
 

@@ -2,26 +2,23 @@
 
 use crate::{
     channel::{Broken, Channel},
-    clock::{Comparison, Watch},
+    clock::{Comparison, Sample, Watch},
     control::{Inbound, Incoming, Whereabouts},
     identity::{is_signed_by, key_of, Identity},
 };
 use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tokio::{
-    sync::watch,
-    time::{sleep, sleep_until, timeout, timeout_at},
-};
+use tokio::time::{sleep, timeout_at};
 use weir_probe::{
     commitment::Commitment,
     message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES},
-    packet::{self, Expected, IpBytes, Key, Tag},
+    packet::{self, Expected, Key, Tag},
     path::{self, Found},
     port::{Port, Train},
     reception::{Content, Expectation, MAX_PACKETS},
@@ -44,8 +41,24 @@ const AWAKE_BEFORE: Duration = Duration::from_millis(20);
 /// The most streams at once, in all and of one peer.
 const MAX_SESSIONS: usize = 512;
 const MAX_SESSIONS_PER_PEER: usize = 2;
+/// How long a stream may last without a measurement, and how many refusals it takes.
+const UNADMITTED: Duration = Duration::from_secs(90);
+const MAX_REFUSALS: u32 = 256;
+/// How far ahead a measurement may start. Whoever is drawn for a later one comes back.
+pub const MAX_AHEAD: Duration = Duration::from_secs(60);
+/// How often it is said that our clock is off.
+const WARNED_EVERY: Duration = Duration::from_secs(60);
 /// The most measurements at once.
 pub const MAX_MEASUREMENTS: usize = 64;
+
+/// How an agent judges clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// Ours by the median of all provers, who are known to the chain, with this tolerance in microseconds: ε.
+    Median(u64),
+    /// Ours and this prover's by each other: anybody may come, and a majority of strangers would prove nothing.
+    Pair(u64),
+}
 
 /// Who may be measured, and what becomes of it: the chain's business, or by hand.
 pub trait Host: Send + Sync + 'static {
@@ -70,9 +83,9 @@ pub struct Admission {
     /// What it is.
     pub terms: Terms,
     /// Where packets go; where the prover's probes come from, if that is not fixed.
-    pub endpoints: Option<Vec<SocketAddr>>,
-    /// How far clocks may differ: ε.
-    pub clock_tolerance_us: u64,
+    pub endpoint: Option<SocketAddr>,
+    /// How clocks are judged.
+    pub clocks: Clocks,
 }
 
 /// A challenger, which serves any number of provers at once.
@@ -80,9 +93,22 @@ pub struct Challenger<H> {
     host: H,
     identity: Identity,
     port: Arc<Port>,
-    shares: Shares,
+    /// Where the world sends packets to `port`.
+    announced_port: u16,
+    capacity_bits_per_second: u64,
+    shares: Arc<Shares>,
     clocks: Watch,
+    warned: Mutex<Option<Instant>>,
     sessions: Mutex<HashMap<PeerId, usize>>,
+    measured: Mutex<HashSet<PeerId>>,
+}
+
+/// What a prover did.
+enum Step {
+    /// It compared clocks.
+    Compared,
+    /// It was measured.
+    Measured,
 }
 
 /// Why a session, or one measurement of it, ends.
@@ -103,56 +129,38 @@ impl From<Refusal> for End {
     }
 }
 
-/// A path that is expected for as long as this lives.
-struct ExpectedPath<'a> {
-    port: &'a Port,
-    tag: Tag,
-    found: watch::Receiver<Option<Found>>,
+/// A prover that is being measured, for as long as this lives.
+struct Measured<'a> {
+    all: &'a Mutex<HashSet<PeerId>>,
+    peer: PeerId,
 }
 
-impl<'a> ExpectedPath<'a> {
-    fn new(port: &'a Port, tag: Tag) -> Result<Self, Refusal> {
-        let found = port.expect_path(tag).map_err(|_| Refusal::Busy)?;
-        Ok(Self { port, tag, found })
-    }
-
-    /// The largest probe, once there is one and no larger one can be expected.
-    async fn settled(&mut self) -> Result<Found, Refusal> {
-        let first = timeout(STEP_WITHIN, self.found.wait_for(Option::is_some)).await.is_ok();
-        if !first {
-            return Err(Refusal::NoPath);
-        }
-        let is_largest = |found: &Option<Found>| found.is_some_and(|found| found.size == IpBytes::MAX);
-        let _ = timeout(path::SETTLED_AFTER, self.found.wait_for(is_largest)).await;
-        (*self.found.borrow()).ok_or(Refusal::NoPath)
-    }
-}
-
-impl Drop for ExpectedPath<'_> {
+impl Drop for Measured<'_> {
     fn drop(&mut self) {
-        self.port.finish_path(&self.tag);
-    }
-}
-
-/// A train that is expected for as long as this lives.
-struct ExpectedTrain<'a>(&'a Port, Tag);
-
-impl Drop for ExpectedTrain<'_> {
-    fn drop(&mut self) {
-        self.0.finish(&self.1);
+        self.all.lock().remove(&self.peer);
     }
 }
 
 impl<H: Host> Challenger<H> {
-    /// With a capacity that measurements at one instant share.
-    pub fn new(host: H, identity: Identity, port: Arc<Port>, capacity_bits_per_second: u64) -> Self {
+    /// With a capacity that measurements at one instant share, and the port at which the world reaches `port`.
+    pub fn new(
+        host: H,
+        identity: Identity,
+        port: Arc<Port>,
+        announced_port: u16,
+        capacity_bits_per_second: u64,
+    ) -> Self {
         Self {
             host,
             identity,
             port,
-            shares: Shares::new(capacity_bits_per_second, MAX_MEASUREMENTS),
+            announced_port,
+            capacity_bits_per_second,
+            shares: Arc::new(Shares::new(capacity_bits_per_second, MAX_MEASUREMENTS)),
             clocks: Watch::default(),
+            warned: Mutex::default(),
             sessions: Mutex::default(),
+            measured: Mutex::default(),
         }
     }
 
@@ -174,9 +182,11 @@ impl<H: Host> Challenger<H> {
     fn enter(&self, peer: PeerId) -> bool {
         let mut sessions = self.sessions.lock();
         let in_all: usize = sessions.values().sum();
-        let of_peer = sessions.entry(peer).or_default();
-        let is_free = in_all < MAX_SESSIONS && *of_peer < MAX_SESSIONS_PER_PEER;
-        *of_peer += usize::from(is_free);
+        let of_peer = sessions.get(&peer).copied().unwrap_or_default();
+        let is_free = in_all < MAX_SESSIONS && of_peer < MAX_SESSIONS_PER_PEER;
+        if is_free {
+            sessions.insert(peer, of_peer + 1);
+        }
         is_free
     }
 
@@ -191,11 +201,18 @@ impl<H: Host> Challenger<H> {
     /// Goes through any number of measurements of one prover, until its stream ends.
     async fn session(&self, peer: PeerId, whereabouts: &Whereabouts, mut channel: Channel<Stream>) -> Broken {
         let mut comparison = Comparison::default();
+        let mut patience = Instant::now() + UNADMITTED;
+        let mut refused = 0;
         loop {
+            if Instant::now() > patience || refused > MAX_REFUSALS {
+                return Broken::Late;
+            }
             match self.step(peer, whereabouts, &mut channel, &mut comparison).await {
-                Ok(()) => (),
+                Ok(Step::Compared) => (),
+                Ok(Step::Measured) => patience = Instant::now() + UNADMITTED,
                 Err(End::Broken(broken)) => return broken,
                 Err(End::Refused(refusal)) => {
+                    refused += 1;
                     log::debug!("{peer}: refused, as {refusal}");
                     if let Err(broken) = channel.send(&ToProver::Refused(refusal)).await {
                         return broken;
@@ -211,27 +228,42 @@ impl<H: Host> Challenger<H> {
         whereabouts: &Whereabouts,
         channel: &mut Channel<Stream>,
         comparison: &mut Comparison,
-    ) -> Result<(), End> {
+    ) -> Result<Step, End> {
         let (message, at) = channel.receive(MAX_TO_CHALLENGER_BYTES, IDLE).await?;
         match message {
             ToChallenger::Clock(clock) => {
                 comparison.hear(clock, at);
-                Ok(channel.send(&ToProver::Clock(comparison.say(UnixMicros::now()))).await?)
+                channel.send(&ToProver::Clock(comparison.say(UnixMicros::now()))).await?;
+                Ok(Step::Compared)
             },
             ToChallenger::Invite(subject) => {
                 let admission = self.host.admit(peer, &subject)?;
-                let seen = comparison.best().unwrap_or_default();
-                self.clocks.note(peer, seen, at);
-                if let Some(ahead_us) = self.clocks.is_off(admission.clock_tolerance_us) {
+                let seen = comparison.best().ok_or(Broken::OutOfTurn)?;
+                self.judge_clocks(peer, seen, admission.clocks)?;
+                self.measure(peer, &whereabouts.addresses(), channel, &subject, &admission, seen.round_trip).await?;
+                Ok(Step::Measured)
+            },
+            ToChallenger::Path { .. } | ToChallenger::Proof { .. } => Err(Broken::OutOfTurn.into()),
+        }
+    }
+
+    fn judge_clocks(&self, peer: PeerId, seen: Sample, clocks: Clocks) -> Result<(), Refusal> {
+        match clocks {
+            Clocks::Pair(tolerance_us) if seen.ahead_us.unsigned_abs() <= tolerance_us => Ok(()),
+            Clocks::Pair(_) => Err(Refusal::ClockIsOff),
+            Clocks::Median(tolerance_us) => {
+                self.clocks.note(peer, seen, UnixMicros::now());
+                let Some(ahead_us) = self.clocks.is_off(tolerance_us) else { return Ok(()) };
+                let mut warned = self.warned.lock();
+                if warned.is_none_or(|at| at.elapsed() > WARNED_EVERY) {
+                    *warned = Some(Instant::now());
                     log::warn!(
                         "our clock is {:.1} ms ahead of our peers', so we take no part; set it with NTP",
                         ahead_us as f64 / 1e3
                     );
-                    return Err(Refusal::ClockIsOff.into());
                 }
-                self.measure(peer, &whereabouts.addresses(), channel, &subject, &admission, seen.round_trip).await
+                Err(Refusal::ClockIsOff)
             },
-            ToChallenger::Path { .. } | ToChallenger::Proof { .. } => Err(Broken::OutOfTurn.into()),
         }
     }
 
@@ -244,45 +276,50 @@ impl<H: Host> Challenger<H> {
         admission: &Admission,
         round_trip: Duration,
     ) -> Result<(), End> {
-        let Terms { direction, start, train_us, bits_per_second } = admission.terms;
+        // More than the class is neither sent nor taken.
+        let bits_per_second = admission.terms.bits_per_second.min(self.capacity_bits_per_second);
+        let terms = Terms { bits_per_second, ..admission.terms };
+        let Terms { direction, start, train_us, .. } = terms;
         if start <= UnixMicros::now() {
             return Err(Refusal::TooLate.into());
         }
+        if start > UnixMicros::now().after(MAX_AHEAD) {
+            return Err(Refusal::UnknownChallenge.into());
+        }
+        if !self.measured.lock().insert(peer) {
+            return Err(Refusal::Busy.into());
+        }
+        let _measured = Measured { all: &self.measured, peer };
         let end = start.after(Duration::from_micros(train_us));
         let share = self.shares.join(start, end, bits_per_second).ok_or(Refusal::Busy)?;
         // Nothing is sent to an address that has not shown, by a handshake, that it is the prover's.
-        let endpoint = match &admission.endpoints {
+        let endpoint = match admission.endpoint {
             None => None,
-            Some(endpoints) => {
-                let own = endpoints.iter().find(|address| from.contains(&address.ip().to_canonical()));
-                Some(*own.ok_or(Refusal::OtherAddress)?)
+            Some(endpoint) => {
+                let is_own = from.iter().any(|ip| path::is_same_machine(*ip, endpoint.ip()));
+                Some(is_own.then_some(endpoint).ok_or(Refusal::OtherAddress)?)
             },
         };
         let tag: Tag = rand::random();
-        let mut path = ExpectedPath::new(&self.port, tag)?;
-        channel.send(&ToProver::Accepted { tag, port: self.port.address().port() }).await?;
+        let mut probed = self.port.expect_path(tag, from.to_vec()).map_err(|_| Refusal::Busy)?;
+        channel.send(&ToProver::Accepted { tag, port: self.announced_port }).await?;
 
         let counted = match direction {
             Direction::Down => {
                 let to = match endpoint {
                     Some(to) => to,
-                    None => path.settled().await?.from,
+                    None => probed.settled(STEP_WITHIN).await.ok_or(Refusal::NoPath)?.from,
                 };
-                if !from.contains(&to.ip()) {
-                    return Err(Refusal::OtherAddress.into());
-                }
-                self.send_and_count(peer, channel, subject, admission.terms, tag, to, &share).await?
+                self.send_and_count(peer, channel, subject, terms, tag, to, share).await?
             },
             Direction::Up => {
-                let found = path.settled().await?;
-                if !from.contains(&found.from.ip()) {
-                    return Err(Refusal::OtherAddress.into());
-                }
-                self.receive_and_count(channel, admission.terms, tag, found, &share).await?
+                let found = probed.settled(STEP_WITHIN).await.ok_or(Refusal::NoPath)?;
+                self.receive_and_count(channel, terms, tag, found, &share).await?
             },
         };
         let counted = Counted { round_trip_us: micros(round_trip), ..counted };
-        self.host.report(subject, admission, &counted)?;
+        // It waits for a disk.
+        tokio::task::block_in_place(|| self.host.report(subject, admission, &counted))?;
         log::info!(
             "{peer}: counted {} bytes in {:.1} ms, {}",
             counted.bytes,
@@ -305,7 +342,7 @@ impl<H: Host> Challenger<H> {
         terms: Terms,
         tag: Tag,
         to: SocketAddr,
-        share: &Share<'_>,
+        share: Share,
     ) -> Result<Counted, End> {
         let key: Key = rand::random();
         sleep(Duration::from_millis(rand::random::<u64>() % PROBES_WITHIN_MS)).await;
@@ -318,38 +355,31 @@ impl<H: Host> Challenger<H> {
             return Err(Refusal::NoPath.into());
         }
         let packets = size.packets_in(terms.budget_bytes()).min(MAX_PACKETS);
-        channel.send(&ToProver::Ready { size, packets }).await?;
+        channel.send(&ToProver::Ready { size, packets, digest }).await?;
 
         // A prover that goes away before the start is not sent to.
-        let awake = terms.start.instant().checked_sub(AWAKE_BEFORE).unwrap_or_else(std::time::Instant::now);
-        match timeout_at(awake.into(), channel.receive::<ToChallenger>(MAX_TO_CHALLENGER_BYTES, Duration::MAX)).await {
-            Err(_) => (),
-            Ok(Ok(_)) => return Err(Broken::OutOfTurn.into()),
-            Ok(Err(broken)) => return Err(broken.into()),
-        }
+        let awake = terms.start.instant().checked_sub(AWAKE_BEFORE).unwrap_or_else(Instant::now);
+        silent_until(channel, awake).await?;
         let start = terms.start.instant();
         let train = Duration::from_micros(terms.train_us);
         let train = Train { to, tag, key, packets, size, start, until: start + train };
-        let (port, until, bits_per_second) = (self.port.clone(), train.until, share.bits_per_second());
+        let (port, until) = (self.port.clone(), train.until);
         let sending = tokio::task::spawn_blocking(move || {
-            let mut digests = vec![None; packets as usize];
-            let sent = port.send(
-                &train,
-                || bits_per_second,
-                |sequence, stream| {
-                    if let Some(digest) = digests.get_mut(sequence as usize) {
-                        *digest = Some(packet::digest(sequence, stream));
-                    }
-                },
-            );
+            let mut digests = Vec::new();
+            let sending = |sequence: u32, stream: &[u8]| {
+                // What was left out was not sent.
+                digests.resize(sequence as usize, None);
+                digests.push(Some(packet::digest(sequence, stream)));
+            };
+            let sent = port.send(&train, || share.bits_per_second(), sending);
             sent.map(|sent| (sent, digests))
         });
 
-        let within = until.saturating_duration_since(std::time::Instant::now()) + PROOF_WITHIN;
+        let within = until.saturating_duration_since(Instant::now()) + PROOF_WITHIN;
         let proof = channel.receive(MAX_TO_CHALLENGER_BYTES, within).await;
         let sent = sending.await.map_err(|_| Refusal::Internal)?.map_err(|error| {
             log::debug!("{peer}: sending to {to} failed: {error}");
-            Refusal::NoPath
+            Refusal::Internal
         });
         let (proof, at) = proof?;
         let ToChallenger::Proof { root, bitmap, signature } = proof else { return Err(Broken::OutOfTurn.into()) };
@@ -381,7 +411,7 @@ impl<H: Host> Challenger<H> {
         terms: Terms,
         tag: Tag,
         found: Found,
-        share: &Share<'_>,
+        share: &Share,
     ) -> Result<Counted, End> {
         let key: Key = rand::random();
         let size = found.size;
@@ -396,13 +426,12 @@ impl<H: Host> Challenger<H> {
             source: Some(found.from.ip()),
             content: Content::Verify(key),
         };
-        self.port.expect(tag, expectation).map_err(|_| Refusal::Busy)?;
-        let _expected = ExpectedTrain(&self.port, tag);
-        channel.send(&ToProver::Ready { size, packets }).await?;
-        sleep_until(terms.start.instant().into()).await;
+        let arriving = self.port.expect(tag, expectation).map_err(|_| Refusal::Busy)?;
+        channel.send(&ToProver::Ready { size, packets, digest: found.digest }).await?;
+        silent_until(channel, terms.start.instant()).await?;
         channel.send(&ToProver::Nonce { key, bits_per_second: share.bits_per_second() }).await?;
         sleep(until.since(UnixMicros::now()) + READ_WITHIN).await;
-        let received = self.port.finish(&tag).ok_or(Refusal::Internal)?;
+        let received = arriving.finish().ok_or(Refusal::Internal)?;
         Ok(Counted {
             bytes: u64::from(received.packets) * u64::from(size.0),
             elapsed_us: micros(received.last.unwrap_or(until).since(terms.start)),
@@ -412,5 +441,14 @@ impl<H: Host> Challenger<H> {
             reordered: received.reordered,
             arrivals: received.arrivals,
         })
+    }
+}
+
+/// Waits until a moment at which the prover must still be there, and have said nothing.
+async fn silent_until(channel: &mut Channel<Stream>, moment: Instant) -> Result<(), Broken> {
+    match timeout_at(moment.into(), channel.receive::<ToChallenger>(MAX_TO_CHALLENGER_BYTES, Duration::MAX)).await {
+        Err(_) => Ok(()),
+        Ok(Ok(_)) => Err(Broken::OutOfTurn),
+        Ok(Err(broken)) => Err(broken),
     }
 }

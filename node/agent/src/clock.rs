@@ -2,7 +2,8 @@
 //!
 //! Two agents exchange a few clocks when a control stream opens; the exchange with the shortest round trip tells most (Mills,
 //! RFC 5905, section 10). An agent whose clock is further than ε/2 from the median of its peers takes no part in
-//! measurements, so that any two that do are within ε.
+//! measurements: while most peers are honest and right, any two that do are within ε. With fewer than three peers it does not
+//! judge.
 
 use libp2p::PeerId;
 use parking_lot::Mutex;

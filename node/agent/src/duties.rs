@@ -146,7 +146,7 @@ async fn deliver(outgoing: Outgoing, mut node: watch::Receiver<Option<Node>>, ke
                 current.send(&key, &outgoing.call).await
             };
             let delivered = match sent {
-                Ok(sent) => Node::included(sent).await,
+                Ok(sent) => Node::included_in_time(sent).await,
                 Err(error) => Err(error),
             };
             match delivered {

@@ -249,7 +249,7 @@ impl Measure {
             }
             if measured.raw_bits_per_second < declared / 10 * 9 || declared >= LAST_GUESS {
                 // What is proven is most when no more is sent than the line takes.
-                return self.once(direction, measured.raw_bits_per_second, name).await;
+                return self.once(direction, measured.raw_bits_per_second.min(declared), name).await;
             }
             declared = declared.saturating_mul(NEXT_GUESS).min(LAST_GUESS);
         }
@@ -325,9 +325,14 @@ impl Measure {
         Ok(())
     }
 
-    fn summed_up(&self, declared: u64, terms: &Terms, parts: &[Option<Part>], seconds: f64) -> Measurement {
+    /// How many may lie: f.
+    fn byzantine(&self) -> u32 {
         let most = u32::try_from(self.members.len().saturating_sub(1) / 2).unwrap_or(u32::MAX);
-        let byzantine = self.settings.byzantine.unwrap_or(most);
+        self.settings.byzantine.unwrap_or(most)
+    }
+
+    fn summed_up(&self, declared: u64, terms: &Terms, parts: &[Option<Part>], seconds: f64) -> Measurement {
+        let byzantine = self.byzantine();
         let limits =
             Limits { byzantine, least_time_us: LEAST_TIME_US, clock_tolerance_us: self.settings.clock_tolerance_us };
         let counted = || parts.iter().flatten();
@@ -349,8 +354,8 @@ impl Measure {
             byzantine,
             proven_bits_per_second: bits(proven_bits_per_second(&reports, limits)),
             raw_bits_per_second: bits(raw_bits_per_second(&reports, limits)),
-            bytes_sent: counted().map(|part| bytes(part.sent, part)).sum(),
-            bytes_received: counted().map(|part| bytes(part.received, part)).sum(),
+            bytes_sent: counted().map(|part| bytes(part.sent, part)).fold(0, u64::saturating_add),
+            bytes_received: counted().map(|part| bytes(part.received, part)).fold(0, u64::saturating_add),
             seconds,
             challengers: self.members.iter().zip(parts).map(|(member, part)| row(member, part.as_ref())).collect(),
         }

@@ -12,13 +12,13 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 use weir_probe::{
     commitment::Commitment,
     message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_PROVER_BYTES},
-    packet::{Expected, IpBytes, Tag},
+    packet::{Expected, IpBytes, Key, Tag},
     path::{self, Found},
-    port::{Port, Train},
+    port::{Port, Refused, Train},
     reception::{Content, Expectation, Received},
     share::Pace,
     time::UnixMicros,
@@ -32,8 +32,6 @@ const PROBE_WITHIN: Duration = Duration::from_secs(2);
 const COUNT_WITHIN: Duration = Duration::from_secs(5);
 /// How late packets of a train may be on a line that is not full.
 const GRACE: Duration = Duration::from_millis(1);
-/// Probes of the prover have any content: they show where it sends from, and how large its packets can be.
-const PROBE_KEY: [u8; 32] = [0; 32];
 
 /// What a prover sends to all challengers together, as hundredths of what it declares: enough to fill the line whatever the
 /// scheduler does, and little enough that a queue does not overflow in a train, so that all get the same.
@@ -115,6 +113,13 @@ pub struct Session {
     pub clock: Sample,
 }
 
+/// The probes of a prover.
+struct Probes {
+    to: SocketAddr,
+    tag: Tag,
+    key: Key,
+}
+
 /// What a prover measures with.
 #[derive(Clone)]
 pub struct Prover {
@@ -141,10 +146,13 @@ impl Prover {
         for _ in 0..EXCHANGES {
             session.channel.send(&ToChallenger::Clock(comparison.say(UnixMicros::now()))).await?;
             let (answer, at) = session.channel.receive(MAX_TO_PROVER_BYTES, STEP_WITHIN).await?;
-            let ToProver::Clock(clock) = answer else { return Err(Broken::OutOfTurn.into()) };
-            comparison.hear(clock, at);
+            match answer {
+                ToProver::Clock(clock) => comparison.hear(clock, at),
+                ToProver::Refused(refusal) => return Err(Failure::Refused(refusal)),
+                _ => return Err(Broken::OutOfTurn.into()),
+            }
         }
-        session.clock = comparison.best().unwrap_or_default();
+        session.clock = comparison.best().ok_or(Broken::OutOfTurn)?;
         Ok(session)
     }
 
@@ -166,17 +174,18 @@ impl Prover {
             _ => return Err(Broken::OutOfTurn.into()),
         };
         // They open a router's way back as well.
-        let challenger = SocketAddr::new(session.address, port);
-        let found = self.port.expect_path(tag).map_err(|error| Failure::Own(error.to_string()))?;
-        let probed = self.port.send_probes(challenger, &tag, &PROBE_KEY);
-        let measured = match (probed, terms.direction) {
-            (Err(error), _) => Err(Failure::Own(format!("nothing can be sent to {challenger}: {error}"))),
-            (Ok(()), Direction::Down) => self.receive(session, subject, terms, tag, found, challenger).await,
-            (Ok(()), Direction::Up) => self.send(session, terms, tag, challenger, pace).await,
-        };
-        self.port.finish_path(&tag);
-        self.port.finish(&tag);
-        measured
+        let probes = Probes { to: SocketAddr::new(session.address, port), tag, key: rand::random() };
+        let send_probes = self.port.send_probes(probes.to, &probes.tag, &probes.key);
+        send_probes.map_err(|error| Failure::Own(format!("nothing can be sent to {}: {error}", probes.to)))?;
+        match terms.direction {
+            Direction::Down => self.receive(session, subject, terms, &probes).await,
+            Direction::Up => self.send(session, terms, &probes, pace).await,
+        }
+    }
+
+    /// Sends probes again, until something comes back.
+    fn probe(&self, probes: &Probes) {
+        let _ = self.port.send_probes(probes.to, &probes.tag, &probes.key);
     }
 
     async fn receive(
@@ -184,29 +193,36 @@ impl Prover {
         session: &mut Session,
         subject: &Subject,
         terms: &Terms,
-        tag: Tag,
-        mut found: tokio::sync::watch::Receiver<Option<Found>>,
-        challenger: SocketAddr,
+        probes: &Probes,
     ) -> Result<Part, Failure> {
         let no_path = || Failure::NoPath(self.port.address().port());
-        let first = async {
-            while timeout(path::AGAIN_AFTER, found.wait_for(Option::is_some)).await.is_err() {
-                let _ = self.port.send_probes(challenger, &tag, &PROBE_KEY);
+        let own = |error: Refused| Failure::Own(error.to_string());
+        let mut probed = self.port.expect_path(probes.tag, vec![session.address]).map_err(own)?;
+        let found = {
+            let settling = probed.settled(PROBE_WITHIN);
+            tokio::pin!(settling);
+            let mut ticks = tokio::time::interval(path::AGAIN_AFTER);
+            loop {
+                tokio::select! {
+                    found = &mut settling => break found,
+                    _ = ticks.tick() => self.probe(probes),
+                }
             }
         };
-        if timeout(PROBE_WITHIN, first).await.is_err() {
-            return Err(no_path());
-        }
-        let is_largest = |found: &Option<Found>| found.is_some_and(|found| found.size == IpBytes::MAX);
-        let _ = timeout(path::SETTLED_AFTER, found.wait_for(is_largest)).await;
-        let Found { size, digest, from } = (*found.borrow()).ok_or_else(no_path)?;
+        let Found { size, digest, from } = found.ok_or_else(no_path)?;
         session.channel.send(&ToChallenger::Path { size, digest }).await?;
         let packets = session.ready(size, terms).await?;
         let payload = size.payload(from.ip()).ok_or_else(no_path)?;
         let until = UnixMicros(u64::MAX);
-        let expectation =
-            Expectation { packets, payload, start: terms.start, until, source: None, content: Content::Commit };
-        self.port.expect(tag, expectation).map_err(|error| Failure::Own(error.to_string()))?;
+        let expectation = Expectation {
+            packets,
+            payload,
+            start: terms.start,
+            until,
+            source: Some(from.ip()),
+            content: Content::Commit,
+        };
+        let arriving = self.port.expect(probes.tag, expectation).map_err(own)?;
 
         // By then the last packet is here, if the line is as fast as what is sent.
         let train = Duration::from_micros(terms.train_us);
@@ -216,7 +232,7 @@ impl Prover {
             return Err(Broken::OutOfTurn.into());
         }
         let Some(Received { packets: received, reordered, arrivals, commitment: Some(commitment), .. }) =
-            self.port.finish(&tag)
+            arriving.finish()
         else {
             return Err(Failure::Own("the train was not expected".into()));
         };
@@ -233,18 +249,22 @@ impl Prover {
         &self,
         session: &mut Session,
         terms: &Terms,
-        tag: Tag,
-        challenger: SocketAddr,
+        probes: &Probes,
         pace: &Arc<Pace>,
     ) -> Result<Part, Failure> {
-        let probe = || drop(self.port.send_probes(challenger, &tag, &PROBE_KEY));
+        let Probes { to, tag, .. } = *probes;
+        let probe = || self.probe(probes);
         let ready = session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
-        let (size, packets) = match ready.0 {
-            ToProver::Ready { size, packets } => (size, packets),
+        let (size, packets, digest) = match ready.0 {
+            ToProver::Ready { size, packets, digest } => (size, packets, digest),
             ToProver::Refused(refusal) => return Err(Failure::Refused(refusal)),
             _ => return Err(Broken::OutOfTurn.into()),
         };
-        if packets > size.packets_in(terms.budget_bytes()) || size.payload(challenger.ip()).is_none() {
+        // Nothing large is sent to a port that has not shown to be the challenger's.
+        let payload = size.payload(to.ip()).ok_or(Broken::OutOfTurn)?;
+        let sequence = path::sequence_of(size).ok_or(Broken::OutOfTurn)?;
+        let is_shown = Expected::new(probes.key, payload).digest(sequence) == digest;
+        if !is_shown || packets > size.packets_in(terms.budget_bytes()) {
             return Err(Broken::OutOfTurn.into());
         }
         let until = terms.start.after(Duration::from_micros(terms.train_us));
@@ -254,14 +274,14 @@ impl Prover {
             _ => return Err(Broken::OutOfTurn.into()),
         };
         let start = Instant::now();
-        let train = Train { to: challenger, tag, key, packets, size, start, until: until.instant() };
+        let train = Train { to, tag, key, packets, size, start, until: until.instant() };
         let (port, pace) = (self.port.clone(), pace.clone());
         let sent = tokio::task::spawn_blocking(move || {
-            let own = pace.join();
-            port.send(&train, || own.bits_per_second().min(bits_per_second), |_, _| ())
+            let own = pace.join(bits_per_second);
+            port.send(&train, || own.bits_per_second(), |_, _| ())
         });
         let sent = sent.await.map_err(|error| Failure::Own(error.to_string()))?;
-        let sent = sent.map_err(|error| Failure::Own(format!("nothing can be sent to {challenger}: {error}")))?;
+        let sent = sent.map_err(|error| Failure::Own(format!("nothing can be sent to {to}: {error}")))?;
         let counted = session.counted(COUNT_WITHIN).await?;
         Ok(Part {
             size,
@@ -298,7 +318,9 @@ impl Session {
     /// How many packets come, if the challenger keeps to what was agreed.
     async fn ready(&mut self, found: IpBytes, terms: &Terms) -> Result<u32, Failure> {
         match self.receive(STEP_WITHIN).await? {
-            ToProver::Ready { size, packets } if size == found && packets <= size.packets_in(terms.budget_bytes()) => {
+            ToProver::Ready { size, packets, .. }
+                if size == found && packets <= size.packets_in(terms.budget_bytes()) =>
+            {
                 Ok(packets)
             },
             _ => Err(Broken::OutOfTurn.into()),

@@ -14,10 +14,11 @@ use crate::{
     Fatal,
 };
 use libp2p::PeerId;
-use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use subxt_signer::sr25519::Keypair;
 use tokio::{
     sync::{mpsc, watch},
+    task::AbortHandle,
     time::sleep,
 };
 use weir_primitives::{
@@ -37,6 +38,8 @@ use weir_probe::{
 
 /// How often a challenger that cannot be reached, or does not know the challenge yet, is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Over how long provers of one instant spread their calls.
+const SPREAD: Duration = Duration::from_secs(4);
 /// How long before the start challengers are asked: a router forgets the way back of packets soon after.
 const INVITED_BEFORE: Duration = Duration::from_secs(20);
 
@@ -159,17 +162,21 @@ struct Provider {
 
 impl Provider {
     async fn take_challenges(self, mut duties: watch::Receiver<Vec<Duty>>) {
-        let mut taken = HashSet::new();
+        let mut taken = HashMap::<(u32, u32), (u64, AbortHandle)>::new();
         while duties.changed().await.is_ok() {
             let known = duties.borrow_and_update().clone();
-            for duty in known {
-                let is_new = duty.role == Role::Provider && duty.start > now_ms();
-                // The start is part of it: a reorganisation can move it.
-                if is_new && taken.insert((duty.epoch, duty.position, duty.start)) {
-                    tokio::spawn(self.clone().take_challenge(duty));
+            for duty in known.into_iter().filter(|duty| duty.role == Role::Provider && duty.start > now_ms()) {
+                let (challenge, start) = ((duty.epoch, duty.position), duty.start);
+                match taken.get(&challenge) {
+                    Some((taken, _)) if *taken == start => continue,
+                    // A reorganisation has moved it.
+                    Some((_, old)) => old.abort(),
+                    None => (),
                 }
+                let task = tokio::spawn(self.clone().take_challenge(duty));
+                taken.insert(challenge, (start, task.abort_handle()));
             }
-            taken.retain(|(_, _, start)| start + 3_600_000 > now_ms());
+            taken.retain(|_, (start, task)| !task.is_finished() || *start > now_ms());
         }
     }
 
@@ -199,7 +206,7 @@ impl Provider {
             "{name}: {} of {} challengers counted {} bytes; packets so far: {:?}",
             parts.len(),
             duty.committee.len(),
-            parts.iter().map(|part| part.counted.bytes).sum::<u64>(),
+            parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.counted.bytes)),
             self.prover.port.counts()
         );
     }
@@ -215,6 +222,8 @@ impl Provider {
         addresses: Vec<SocketAddr>,
     ) -> Option<Part> {
         let peer = peer_of(&peer_key)?;
+        // Providers of one instant do not come all at once.
+        sleep(terms.start.since(UnixMicros::now()).min(SPREAD).mul_f64(rand::random::<f64>() / 2.0)).await;
         loop {
             match self.try_to(peer, &addresses, subject, terms).await {
                 Ok(part) => {

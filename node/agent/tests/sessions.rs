@@ -103,6 +103,17 @@ async fn answer_to(channel: &mut Channel<libp2p::Stream>) -> Result<ToProver, Br
     channel.receive(MAX_TO_PROVER_BYTES, WITHIN).await.map(|(message, _)| message)
 }
 
+/// Exchanges clocks as one whose own is ahead.
+async fn compare_clocks(channel: &mut Channel<libp2p::Stream>, ahead: Duration) {
+    let mut heard = UnixMicros::now().after(ahead);
+    for _ in 0..4 {
+        let sent = UnixMicros::now().after(ahead);
+        channel.send(&ToChallenger::Clock(Clock { heard, sent })).await.unwrap();
+        assert!(matches!(answer_to(channel).await.unwrap(), ToProver::Clock(_)));
+        heard = UnixMicros::now().after(ahead);
+    }
+}
+
 fn is_about(part: &Part, megabits: u64) -> bool {
     let bits_per_second = part.counted.bytes * 8 * 1_000_000 / part.counted.elapsed_us.max(1);
     (megabits * MEGABIT * 8 / 10..megabits * MEGABIT * 11 / 10).contains(&bits_per_second)
@@ -165,6 +176,7 @@ async fn malformed_messages_close_the_stream_and_others_are_still_served() {
 async fn terms_that_nobody_would_take_are_refused_and_the_stream_goes_on() {
     let challenger = answering(100 * MEGABIT);
     let (_control, mut channel) = challenger.open().await;
+    compare_clocks(&mut channel, Duration::ZERO).await;
     let sensible = terms(Direction::Down, 10, soon());
     for (terms, refusal) in [
         (Terms { train_us: 60_000_000, ..sensible }, Refusal::Terms),
@@ -183,6 +195,7 @@ async fn terms_that_nobody_would_take_are_refused_and_the_stream_goes_on() {
 async fn packets_are_never_sent_to_an_address_that_the_prover_does_not_dial_from() {
     let challenger = answering(100 * MEGABIT);
     let (_control, mut channel) = challenger.open().await;
+    compare_clocks(&mut channel, Duration::ZERO).await;
     let terms = terms(Direction::Down, 10, soon());
     let elsewhere = SocketAddr::from(([127, 0, 0, 2], 9));
     let subject = Subject::ByHand { id: [0; 32], terms, endpoint: Some(elsewhere.into()) };
@@ -194,31 +207,40 @@ async fn packets_are_never_sent_to_an_address_that_the_prover_does_not_dial_from
 async fn a_prover_whose_packets_do_not_come_through_is_told_so() {
     let challenger = answering(100 * MEGABIT);
     let (_control, mut channel) = challenger.open().await;
+    compare_clocks(&mut channel, Duration::ZERO).await;
     channel.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
     assert!(matches!(answer_to(&mut channel).await.unwrap(), ToProver::Accepted { .. }));
     assert_eq!(answer_to(&mut channel).await.unwrap(), ToProver::Refused(Refusal::NoPath));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_challenger_whose_clock_is_off_takes_no_part_and_says_so() {
+async fn a_prover_whose_clock_differs_too_much_takes_no_part_and_is_told_so() {
     let challenger = answering(100 * MEGABIT);
-    let ahead = Duration::from_millis(50);
-    let mut refused = 0;
-    for _ in 0..3 {
+    for (ahead_ms, is_off) in [(15, false), (50, true)] {
+        let ahead = Duration::from_millis(ahead_ms);
         let (_control, mut channel) = challenger.open().await;
-        // Peers whose clocks agree with each other, and not with the challenger's.
-        let mut heard = UnixMicros::now().after(ahead);
-        for _ in 0..3 {
-            let sent = UnixMicros::now().after(ahead);
-            channel.send(&ToChallenger::Clock(Clock { heard, sent })).await.unwrap();
-            assert!(matches!(answer_to(&mut channel).await.unwrap(), ToProver::Clock(_)));
-            heard = UnixMicros::now().after(ahead);
-        }
+        compare_clocks(&mut channel, ahead).await;
         channel.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
         let answer = answer_to(&mut channel).await.unwrap();
-        refused += u32::from(answer == ToProver::Refused(Refusal::ClockIsOff));
+        assert_eq!(answer == ToProver::Refused(Refusal::ClockIsOff), is_off, "{ahead_ms} ms: {answer:?}");
     }
-    assert_eq!(refused, 1, "two peers are too few to judge by, three are not");
+    // Without a comparison there is no measurement.
+    let (_control, mut channel) = challenger.open().await;
+    channel.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
+    assert!(matches!(answer_to(&mut channel).await, Err(Broken::Closed(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prover_is_in_one_measurement_at_a_time() {
+    let challenger = answering(100 * MEGABIT);
+    let (control, mut first) = challenger.open().await;
+    let (mut second, _) = control.open(challenger.peer(), &[challenger.listen]).await.unwrap();
+    for (channel, is_first) in [(&mut first, true), (&mut second, false)] {
+        compare_clocks(channel, Duration::ZERO).await;
+        channel.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
+        let answer = answer_to(channel).await.unwrap();
+        assert_eq!(answer != ToProver::Refused(Refusal::Busy), is_first, "{answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,6 +259,7 @@ async fn a_peer_has_two_streams_at_most_and_one_that_is_silent_loses_its_place()
     assert!(matches!(answer_to(&mut third).await, Err(Broken::Closed(_))));
 
     // A measurement that nobody goes on with is given up.
+    compare_clocks(&mut first, Duration::ZERO).await;
     first.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
     assert!(matches!(answer_to(&mut first).await.unwrap(), ToProver::Accepted { .. }));
     assert_eq!(answer_to(&mut first).await.unwrap(), ToProver::Refused(Refusal::NoPath));

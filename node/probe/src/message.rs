@@ -155,6 +155,8 @@ pub enum ToProver {
         size: IpBytes,
         /// How many there are at most.
         packets: u32,
+        /// The digest of the probe of that size. On the way up it shows that the port is the challenger's.
+        digest: Digest,
     },
     /// Up only, at the start: from what the packets are made.
     Nonce {
@@ -194,8 +196,8 @@ pub enum Refusal {
     /// The prover is on another chain.
     #[error("it is on another chain")]
     OtherChain,
-    /// It knows no such challenge, or not yet.
-    #[error("it knows no such challenge")]
+    /// It knows no such challenge, or it is too early to speak of it.
+    #[error("it knows no such challenge, or not yet")]
     UnknownChallenge,
     /// The peer is not the prover.
     #[error("the challenge is another prover's")]
@@ -206,8 +208,8 @@ pub enum Refusal {
     /// The challenge has begun, or is over.
     #[error("the challenge has begun, or is too near")]
     TooLate,
-    /// Its clock is off, so it takes no part in any.
-    #[error("its own clock is off")]
+    /// Its clock is off, so it takes no part in any; by hand, its clock and the prover's differ too much.
+    #[error("its clock is off, or ours")]
     ClockIsOff,
     /// It takes part in as many as it can, or in one of this prover.
     #[error("it is busy")]
@@ -219,7 +221,7 @@ pub enum Refusal {
     #[error("it does not measure this peer")]
     NotAllowed,
     /// No probe came from the prover, or the probe that it names is none of ours.
-    #[error("no packets come through: is the UDP port open, and forwarded by the router?")]
+    #[error("no packets come through: is the UDP port open at both ends, and forwarded by the router?")]
     NoPath,
     /// The proof is false.
     #[error("the proof is false")]
@@ -301,7 +303,8 @@ mod tests {
             ToProver::Accepted { tag: [1; 16], port: 258 }.encode(),
             [vec![1], vec![1; 16], vec![2, 1]].concat()
         );
-        assert_eq!(ToProver::Ready { size: IpBytes(1_280), packets: 3 }.encode(), [2, 0, 5, 3, 0, 0, 0]);
+        let ready = ToProver::Ready { size: IpBytes(1_280), packets: 3, digest: [4; 16] };
+        assert_eq!(ready.encode(), [vec![2, 0, 5, 3, 0, 0, 0], vec![4; 16]].concat());
         let nonce = ToProver::Nonce { key: [4; 32], bits_per_second: 5 };
         assert_eq!(nonce.encode(), [vec![3], vec![4; 32], le(5)].concat());
         let counted = Counted {

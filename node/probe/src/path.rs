@@ -5,7 +5,10 @@
 //! what is sent to it, and that a home router forwards the port, before anything large is sent there.
 
 use crate::packet::{Digest, IpBytes};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// Ethernet, PPPoE, common tunnels over each, a mobile or VPN link, and the least that IPv6 allows.
 pub const SIZES: [IpBytes; 5] = [IpBytes::MAX, IpBytes(1_492), IpBytes(1_452), IpBytes(1_400), IpBytes::MIN];
@@ -34,6 +37,15 @@ pub fn size_of(sequence: u32) -> Option<IpBytes> {
     probes().find(|(probe, _)| *probe == sequence).map(|(_, size)| size)
 }
 
+/// Whether two addresses are one machine's, as far as anybody can tell: of IPv6 the first 64 bits count, since machines change
+/// the rest for privacy (RFC 8981).
+pub fn is_same_machine(one: IpAddr, other: IpAddr) -> bool {
+    match (one.to_canonical(), other.to_canonical()) {
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.segments()[..4] == other.segments()[..4],
+        (one, other) => one == other,
+    }
+}
+
 /// The largest probe that arrived so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -48,6 +60,15 @@ pub struct Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn machines_are_told_apart_by_ipv4_address_and_ipv6_prefix() {
+        let same = |one: &str, other: &str| is_same_machine(one.parse().unwrap(), other.parse().unwrap());
+        assert!(same("192.0.2.1", "::ffff:192.0.2.1"));
+        assert!(!same("192.0.2.1", "192.0.2.2"));
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:3:4:5:6"));
+        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+    }
 
     #[test]
     fn each_size_has_a_sequence_number_that_no_train_has() {

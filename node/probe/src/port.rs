@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         Arc,
@@ -81,7 +81,56 @@ pub struct Counts {
 #[derive(Default)]
 struct Table {
     trains: HashMap<Tag, Reception>,
-    paths: HashMap<Tag, watch::Sender<Option<Found>>>,
+    paths: HashMap<Tag, Path>,
+}
+
+/// A path whose probes are expected, from these machines.
+struct Path {
+    from: Vec<IpAddr>,
+    found: watch::Sender<Option<Found>>,
+}
+
+/// A train that is expected for as long as this lives.
+pub struct Arriving {
+    port: Arc<Port>,
+    tag: Tag,
+}
+
+impl Arriving {
+    /// Takes no more packets of the train, and says what came. Nothing if somebody else did before.
+    pub fn finish(self) -> Option<Received> {
+        let reception = self.port.shared.table.lock().trains.remove(&self.tag);
+        reception.map(Reception::finish)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.port.shared.table.lock().trains.remove(&self.tag);
+    }
+}
+
+/// Probes that are expected for as long as this lives.
+pub struct Probed {
+    port: Arc<Port>,
+    tag: Tag,
+    found: watch::Receiver<Option<Found>>,
+}
+
+impl Probed {
+    /// Waits for a probe, and then for the largest if that was a smaller one. Nothing if none comes in time.
+    pub async fn settled(&mut self, within: Duration) -> Option<Found> {
+        tokio::time::timeout(within, self.found.wait_for(Option::is_some)).await.ok()?.ok()?;
+        let is_largest = |found: &Option<Found>| found.is_some_and(|found| found.size == IpBytes::MAX);
+        let _ = tokio::time::timeout(path::SETTLED_AFTER, self.found.wait_for(is_largest)).await;
+        *self.found.borrow()
+    }
+}
+
+impl Drop for Probed {
+    fn drop(&mut self) {
+        self.port.shared.table.lock().paths.remove(&self.tag);
+    }
 }
 
 #[derive(Default)]
@@ -126,12 +175,12 @@ impl Port {
         self.address
     }
 
-    /// From now on takes the packets of a train.
+    /// From now on takes the packets of a train, until what is returned is dropped.
     ///
     /// # Errors
     ///
     /// When the train is longer than any measurement, or there are too many.
-    pub fn expect(&self, tag: Tag, expectation: Expectation) -> Result<(), Refused> {
+    pub fn expect(self: &Arc<Self>, tag: Tag, expectation: Expectation) -> Result<Arriving, Refused> {
         let mut table = self.shared.table.lock();
         let in_all =
             table.trains.values().fold(expectation.packets, |sum, it| sum.saturating_add(it.expected_packets()));
@@ -145,21 +194,15 @@ impl Port {
             return Err(Refused::TooMany);
         }
         table.trains.insert(tag, Reception::new(expectation));
-        Ok(())
+        Ok(Arriving { port: self.clone(), tag })
     }
 
-    /// Takes no more packets of a train, and says what came. Nothing if none were expected.
-    pub fn finish(&self, tag: &Tag) -> Option<Received> {
-        let reception = self.shared.table.lock().trains.remove(tag);
-        reception.map(Reception::finish)
-    }
-
-    /// From now on takes the probes of a path: the largest that came so far can be watched.
+    /// From now on takes the probes of a path from some machines, until what is returned is dropped.
     ///
     /// # Errors
     ///
     /// When there are too many.
-    pub fn expect_path(&self, tag: Tag) -> Result<watch::Receiver<Option<Found>>, Refused> {
+    pub fn expect_path(self: &Arc<Self>, tag: Tag, from: Vec<IpAddr>) -> Result<Probed, Refused> {
         let mut table = self.shared.table.lock();
         if table.paths.contains_key(&tag) {
             return Err(Refused::TagInUse);
@@ -167,14 +210,9 @@ impl Port {
         if table.paths.len() >= MAX_TRAINS {
             return Err(Refused::TooMany);
         }
-        let (sender, receiver) = watch::channel(None);
-        table.paths.insert(tag, sender);
-        Ok(receiver)
-    }
-
-    /// Takes no more probes of a path.
-    pub fn finish_path(&self, tag: &Tag) {
-        self.shared.table.lock().paths.remove(tag);
+        let (sender, found) = watch::channel(None);
+        table.paths.insert(tag, Path { from, found: sender });
+        Ok(Probed { port: self.clone(), tag, found })
     }
 
     /// Sends a probe of each size.
@@ -305,11 +343,12 @@ impl Shared {
             return table.trains.get_mut(&tag).is_some_and(|train| train.take(sequence, stream, from.ip(), at));
         };
         let Some(path) = table.paths.get(&tag) else { return false };
-        if size.payload(from.ip()) != Some(bytes.len()) {
+        let is_theirs = path.from.iter().any(|machine| path::is_same_machine(*machine, from.ip()));
+        if !is_theirs || size.payload(from.ip()) != Some(bytes.len()) {
             return false;
         }
         let found = Found { size, digest: packet::digest(sequence, stream), from };
-        path.send_if_modified(|largest| {
+        path.found.send_if_modified(|largest| {
             let is_larger = largest.is_none_or(|largest| largest.size < size);
             if is_larger {
                 *largest = Some(found);
@@ -327,9 +366,10 @@ mod tests {
 
     const KEY: Key = [9; 32];
     const TAG: Tag = [1; 16];
+    const WITHIN: Duration = Duration::from_secs(2);
 
-    fn port() -> Port {
-        Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap()
+    fn port() -> Arc<Port> {
+        Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap())
     }
 
     fn train(to: &Port, packets: u32) -> Train {
@@ -366,14 +406,14 @@ mod tests {
     #[test]
     fn a_train_over_loopback_is_proven_to_have_arrived() {
         let (sender, receiver) = (port(), port());
-        receiver.expect(TAG, expectation(100, Content::Commit)).unwrap();
+        let arriving = receiver.expect(TAG, expectation(100, Content::Commit)).unwrap();
         let mut digests = HashMap::new();
         let keep = |sequence, stream: &[u8]| {
             digests.insert(sequence, packet::digest(sequence, stream));
         };
         assert_eq!(sender.send(&train(&receiver, 100), || 20_000_000, keep).unwrap(), 100);
         wait_for(&receiver, 100);
-        let received = receiver.finish(&TAG).unwrap();
+        let received = arriving.finish().unwrap();
         let proven = received.commitment.unwrap().proven_packets(100, |sequence| digests.get(&sequence).copied());
         assert_eq!(proven, Some(received.packets));
         assert_eq!(u64::from(received.packets), receiver.counts().taken);
@@ -383,11 +423,11 @@ mod tests {
     #[test]
     fn a_train_under_a_known_key_is_verified_as_it_comes() {
         let (sender, receiver) = (port(), port());
-        receiver.expect(TAG, expectation(50, Content::Verify(KEY))).unwrap();
+        let arriving = receiver.expect(TAG, expectation(50, Content::Verify(KEY))).unwrap();
         sender.send(&train(&receiver, 50), || 20_000_000, |_, _| ()).unwrap();
         sender.send(&Train { key: [8; 32], ..train(&receiver, 50) }, || 20_000_000, |_, _| ()).unwrap();
         wait_for(&receiver, 100);
-        let received = receiver.finish(&TAG).unwrap();
+        let received = arriving.finish().unwrap();
         assert!((45..=50).contains(&received.packets), "{}", received.packets);
         assert!(received.commitment.is_none());
     }
@@ -406,7 +446,7 @@ mod tests {
     #[test]
     fn packets_that_nobody_asked_for_are_dropped_and_never_answered() {
         let receiver = port();
-        receiver.expect(TAG, expectation(1, Content::Commit)).unwrap();
+        let _arriving = receiver.expect(TAG, expectation(1, Content::Commit)).unwrap();
         let stranger = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         stranger.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         let mut bytes = vec![0; 1_472];
@@ -425,63 +465,68 @@ mod tests {
         assert!(stranger.recv(&mut bytes).is_err());
     }
 
-    #[test]
-    fn the_largest_probe_that_arrives_is_found_with_its_source_and_digest() {
+    #[tokio::test]
+    async fn the_largest_probe_that_arrives_is_found_with_its_source_and_digest() {
         let (sender, receiver) = (port(), port());
-        let found = receiver.expect_path(TAG).unwrap();
+        let mut probed = receiver.expect_path(TAG, vec![sender.address().ip()]).unwrap();
         sender.send_probes(receiver.address(), &TAG, &KEY).unwrap();
-        wait_for(&receiver, 1);
-        let found = found.borrow().unwrap();
+        let found = probed.settled(WITHIN).await.unwrap();
         assert_eq!((found.size, found.from), (IpBytes::MAX, sender.address()));
         let payload = IpBytes::MAX.payload(found.from.ip()).unwrap();
         let sequence = path::sequence_of(IpBytes::MAX).unwrap();
         assert_eq!(found.digest, Expected::new(KEY, payload).digest(sequence));
-        receiver.finish_path(&TAG);
-        assert!(receiver.expect_path(TAG).is_ok());
+        drop(probed);
+        // From another machine it is none.
+        let mut probed = receiver.expect_path(TAG, vec![[192, 0, 2, 1].into()]).unwrap();
+        sender.send_probes(receiver.address(), &TAG, &KEY).unwrap();
+        assert_eq!(probed.settled(Duration::from_millis(200)).await, None);
     }
 
-    #[test]
-    fn both_families_come_to_one_port_that_is_bound_to_all() {
-        let Ok(receiver) = Port::bind("[::]:0".parse().unwrap(), None) else { return };
+    #[tokio::test]
+    async fn both_families_come_to_one_port_that_is_bound_to_all() {
+        let Ok(receiver) = Port::bind("[::]:0".parse().unwrap(), None).map(Arc::new) else { return };
         let number = receiver.address().port();
         for address in ["127.0.0.1", "::1"] {
             let to = SocketAddr::new(address.parse().unwrap(), number);
-            let Ok(sender) = Port::bind(SocketAddr::new(address.parse().unwrap(), 0), None) else { continue };
-            let found = receiver.expect_path(TAG).unwrap();
+            let Ok(sender) = Port::bind(SocketAddr::new(to.ip(), 0), None).map(Arc::new) else { continue };
+            let mut probed = receiver.expect_path(TAG, vec![to.ip()]).unwrap();
             sender.send_probes(to, &TAG, &KEY).unwrap();
-            let begun = Instant::now();
-            while found.borrow().is_none() && begun.elapsed() < Duration::from_secs(1) {
-                std::thread::yield_now();
-            }
-            assert_eq!(found.borrow().unwrap().from, sender.address());
-            receiver.finish_path(&TAG);
+            assert_eq!(probed.settled(WITHIN).await.unwrap().from, sender.address());
             // And back.
-            let answered = sender.expect_path(TAG).unwrap();
+            let mut answered = sender.expect_path(TAG, vec![to.ip()]).unwrap();
             receiver.send_probes(sender.address(), &TAG, &KEY).unwrap();
-            let begun = Instant::now();
-            while answered.borrow().is_none() && begun.elapsed() < Duration::from_secs(1) {
-                std::thread::yield_now();
-            }
-            assert!(answered.borrow().is_some(), "{address}");
+            assert!(answered.settled(WITHIN).await.is_some(), "{address}");
         }
     }
 
     #[test]
-    fn memory_for_trains_is_bounded_before_it_is_taken() {
+    fn memory_for_trains_is_bounded_before_it_is_taken_and_given_back() {
         let receiver = port();
-        assert_eq!(receiver.expect(TAG, expectation(MAX_PACKETS + 1, Content::Commit)), Err(Refused::TooLong));
-        for train in 0..4 {
-            receiver.expect([train; 16], expectation(MAX_PACKETS, Content::Verify(KEY))).unwrap();
-        }
-        assert_eq!(receiver.expect([9; 16], expectation(1, Content::Commit)), Err(Refused::TooLong));
-        (0..4).for_each(|train| drop(receiver.finish(&[train; 16])));
-        for train in 0..MAX_TRAINS {
-            receiver.expect([train as u8; 16], expectation(1, Content::Commit)).unwrap();
-            receiver.expect_path([train as u8; 16]).unwrap();
-        }
-        assert_eq!(receiver.expect([0; 16], expectation(1, Content::Commit)), Err(Refused::TagInUse));
-        assert_eq!(receiver.expect([255; 16], expectation(1, Content::Commit)), Err(Refused::TooMany));
-        assert_eq!(receiver.expect_path([255; 16]).err(), Some(Refused::TooMany));
+        let refused = |tag, packets| receiver.expect([tag; 16], expectation(packets, Content::Verify(KEY))).err();
+        assert_eq!(refused(9, MAX_PACKETS + 1), Some(Refused::TooLong));
+        let long = |tag| receiver.expect([tag; 16], expectation(MAX_PACKETS, Content::Verify(KEY))).unwrap();
+        let trains = [0, 1, 2, 3].map(long);
+        assert_eq!(refused(9, 1), Some(Refused::TooLong));
+        drop(trains);
+        let one = |tag| {
+            let train = receiver.expect([tag; 16], expectation(1, Content::Commit)).unwrap();
+            (train, receiver.expect_path([tag; 16], Vec::new()).unwrap())
+        };
+        let many: Vec<_> = (0..MAX_TRAINS as u8).map(one).collect();
+        assert_eq!(refused(0, 1), Some(Refused::TagInUse));
+        assert_eq!(refused(255, 1), Some(Refused::TooMany));
+        assert_eq!(receiver.expect_path([255; 16], Vec::new()).err(), Some(Refused::TooMany));
+        drop(many);
+        assert!(refused(255, 1).is_none());
+    }
+
+    #[test]
+    fn nothing_is_sent_to_port_zero_and_offload_goes_on() {
+        let (sender, receiver) = (port(), port());
+        let batch = sender.socket.batch(1_472);
+        let nowhere = SocketAddr::new(receiver.address().ip(), 0);
+        assert!(sender.send_probes(nowhere, &TAG, &KEY).is_err());
+        assert_eq!(sender.socket.batch(1_472), batch);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::time::UnixMicros;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 /// The max-min fair shares of a capacity, in the order of what is wanted.
 pub fn max_min_fair(wanted: &[u64], capacity: u64) -> Vec<u64> {
@@ -37,8 +37,8 @@ pub struct Shares {
 }
 
 /// A part in [`Shares`], for as long as it lives.
-pub struct Share<'a> {
-    shares: &'a Shares,
+pub struct Share {
+    shares: Arc<Shares>,
     id: u64,
 }
 
@@ -49,7 +49,7 @@ impl Shares {
     }
 
     /// Takes part in a measurement from `start` to `end` that wants a rate; nothing if there are too many.
-    pub fn join(&self, start: UnixMicros, end: UnixMicros, bits_per_second: u64) -> Option<Share<'_>> {
+    pub fn join(self: &Arc<Self>, start: UnixMicros, end: UnixMicros, bits_per_second: u64) -> Option<Share> {
         let mut entries = self.entries.lock();
         if entries.1.len() >= self.most {
             return None;
@@ -57,12 +57,12 @@ impl Shares {
         let id = entries.0;
         entries.0 = id.wrapping_add(1);
         entries.1.push(Entry { id, start, end, bits_per_second });
-        Some(Share { shares: self, id })
+        Some(Share { shares: self.clone(), id })
     }
 }
 
-impl Share<'_> {
-    /// The rate that this measurement gets: its fair share among those that overlap with it. To be asked when it starts.
+impl Share {
+    /// The rate that this measurement gets now: its fair share among those that overlap with it.
     pub fn bits_per_second(&self) -> u64 {
         let entries = self.shares.entries.lock();
         let Some(own) = entries.1.iter().find(|entry| entry.id == self.id) else { return 0 };
@@ -75,44 +75,54 @@ impl Share<'_> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
         self.shares.entries.lock().1.retain(|entry| entry.id != self.id);
     }
 }
 
-/// A rate that all who send at a time share equally.
+/// A rate that all who send at a time share, each up to what it may.
 pub struct Pace {
     bits_per_second: u64,
-    senders: AtomicU64,
+    senders: Mutex<(u64, Vec<(u64, u64)>)>,
 }
 
 /// One who sends, for as long as it lives.
-pub struct Sender<'a>(&'a Pace);
+pub struct Sender<'a> {
+    pace: &'a Pace,
+    id: u64,
+}
 
 impl Pace {
     /// Of so much in all.
     pub fn new(bits_per_second: u64) -> Self {
-        Self { bits_per_second, senders: AtomicU64::new(0) }
+        Self { bits_per_second, senders: Mutex::default() }
     }
 
-    /// One more sends from now on.
-    pub fn join(&self) -> Sender<'_> {
-        self.senders.fetch_add(1, Ordering::Relaxed);
-        Sender(self)
+    /// One more sends from now on, and no faster than this.
+    pub fn join(&self, most_bits_per_second: u64) -> Sender<'_> {
+        let mut senders = self.senders.lock();
+        let id = senders.0;
+        senders.0 = id.wrapping_add(1);
+        senders.1.push((id, most_bits_per_second));
+        Sender { pace: self, id }
     }
 }
 
 impl Sender<'_> {
-    /// What each may send now.
+    /// What it may send now: its max-min fair share.
     pub fn bits_per_second(&self) -> u64 {
-        self.0.bits_per_second / self.0.senders.load(Ordering::Relaxed).max(1)
+        let senders = self.pace.senders.lock();
+        let most: Vec<u64> = senders.1.iter().map(|(_, most)| *most).collect();
+        let shares = max_min_fair(&most, self.pace.bits_per_second);
+        let own = senders.1.iter().zip(shares).find(|((id, _), _)| *id == self.id);
+        own.map_or(0, |(_, share)| share)
     }
 }
 
 impl Drop for Sender<'_> {
     fn drop(&mut self) {
-        self.0.senders.fetch_sub(1, Ordering::Relaxed);
+        self.pace.senders.lock().1.retain(|(id, _)| *id != self.id);
     }
 }
 
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn only_those_at_the_same_time_share_and_a_part_that_ends_is_given_back() {
-        let shares = Shares::new(100, 3);
+        let shares = Arc::new(Shares::new(100, 3));
         let at = |seconds: u64| UnixMicros(seconds * 1_000_000);
         let first = shares.join(at(1), at(2), 80).unwrap();
         let second = shares.join(at(1), at(2), 80).unwrap();
@@ -142,12 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn all_who_send_at_a_time_get_the_same() {
+    fn all_who_send_at_a_time_get_the_same_but_for_those_that_want_less() {
         let pace = Pace::new(90);
-        let first = pace.join();
+        let first = pace.join(100);
         assert_eq!(first.bits_per_second(), 90);
-        let others = [pace.join(), pace.join()];
+        let others = [pace.join(100), pace.join(100)];
         assert_eq!(first.bits_per_second(), 30);
+        let slow = pace.join(0);
+        assert_eq!((first.bits_per_second(), slow.bits_per_second()), (30, 0));
         drop(others);
         assert_eq!(first.bits_per_second(), 90);
     }

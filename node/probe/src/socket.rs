@@ -82,6 +82,10 @@ impl Socket {
     ///
     /// When the destination cannot be reached at all.
     pub fn send(&self, to: SocketAddr, packets: &[u8], payload: usize) -> io::Result<usize> {
+        // The kernel's answer would look as if it could not segment.
+        if to.port() == 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let destination = match to.ip() {
             IpAddr::V4(ip) if self.is_ipv6 => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
             _ => to,
