@@ -117,7 +117,7 @@ const CHALLENGERS: [u8; 4] = [10, 77, 2, 2];
 const TRAIN: Duration = Duration::from_millis(500);
 const LEAST_TIME: Duration = Duration::from_millis(400);
 const STEP: Duration = Duration::from_secs(3);
-const LEAD: Duration = Duration::from_millis(500);
+const LEAD: Duration = Duration::from_millis(400);
 
 /// Runs a role, given as arguments.
 pub fn run(arguments: &[String]) -> ExitCode {
@@ -260,7 +260,7 @@ async fn prover(arguments: ProverArguments) -> Result<()> {
     let accomplice = lab::inside(&arguments.accomplice, || Port::bind(SocketAddr::new([0, 0, 0, 0].into(), 0), None))?;
     let liar = Arc::new(Liar {
         lie: arguments.lie,
-        prover: Prover { control, port, identity },
+        prover: Prover { control, outgoing: port.clone(), port, identity },
         accomplice: Arc::new(accomplice),
         kept: Kept::default(),
     });

@@ -205,7 +205,8 @@ impl Lab {
         }
         nft("add table ip filter")?;
         nft("add chain ip filter forward { type filter hook forward priority 0 ; policy accept ; }")?;
-        nft("add rule ip filter forward iifname wan ct state new ct status != dnat drop")
+        nft("add rule ip filter forward ct status dnat accept")?;
+        nft("add rule ip filter forward iifname wan ct state new drop")
     }
 }
 

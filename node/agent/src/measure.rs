@@ -6,6 +6,7 @@ use crate::{
     control::Control,
     identity::Identity,
     prover::{pace_of, Part, Prover, Session},
+    provide::outgoing_port,
     rate, Fatal,
 };
 use futures::future::join_all;
@@ -217,7 +218,8 @@ impl Measure {
         if let Ok(style) = ProgressStyle::with_template("{msg:28} {wide_bar} {percent:>3} %") {
             bar.set_style(style);
         }
-        Ok(Self { prover: Prover { control, port: Arc::new(port), identity }, settings, members, bar })
+        let outgoing = outgoing_port(listen, limit)?;
+        Ok(Self { prover: Prover { control, port: Arc::new(port), outgoing, identity }, settings, members, bar })
     }
 
     /// Measures all that was asked for, in turn.

@@ -125,8 +125,11 @@ struct Probes {
 pub struct Prover {
     /// Where streams are opened.
     pub control: Control,
-    /// Where packets are taken and sent.
+    /// Where packets are taken: the port that a router forwards.
     pub port: Arc<Port>,
+    /// Where packets are sent from on the way up. Not the same: a router that translates what goes out of a forwarded port may
+    /// drop what comes in from where that went.
+    pub outgoing: Arc<Port>,
     /// The key that signs proofs.
     pub identity: Identity,
 }
@@ -173,19 +176,11 @@ impl Prover {
             ToProver::Accepted { tag, port } => (tag, port),
             _ => return Err(Broken::OutOfTurn.into()),
         };
-        // They open a router's way back as well.
         let probes = Probes { to: SocketAddr::new(session.address, port), tag, key: rand::random() };
-        let send_probes = self.port.send_probes(probes.to, &probes.tag, &probes.key);
-        send_probes.map_err(|error| Failure::Own(format!("nothing can be sent to {}: {error}", probes.to)))?;
         match terms.direction {
             Direction::Down => self.receive(session, subject, terms, &probes).await,
             Direction::Up => self.send(session, terms, &probes, pace).await,
         }
-    }
-
-    /// Sends probes again, until something comes back.
-    fn probe(&self, probes: &Probes) {
-        let _ = self.port.send_probes(probes.to, &probes.tag, &probes.key);
     }
 
     async fn receive(
@@ -205,7 +200,10 @@ impl Prover {
             loop {
                 tokio::select! {
                     found = &mut settling => break found,
-                    _ = ticks.tick() => self.probe(probes),
+                    // They open a router's way back, where that is not open.
+                    _ = ticks.tick() => if !subject.has_endpoint() {
+                        let _ = self.port.send_probes(probes.to, &probes.tag, &probes.key);
+                    },
                 }
             }
         };
@@ -253,7 +251,7 @@ impl Prover {
         pace: &Arc<Pace>,
     ) -> Result<Part, Failure> {
         let Probes { to, tag, .. } = *probes;
-        let probe = || self.probe(probes);
+        let probe = || drop(self.outgoing.send_probes(to, &tag, &probes.key));
         let ready = session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
         let (size, packets, digest) = match ready.0 {
             ToProver::Ready { size, packets, digest } => (size, packets, digest),
@@ -275,7 +273,7 @@ impl Prover {
         };
         let start = Instant::now();
         let train = Train { to, tag, key, packets, size, start, until: until.instant() };
-        let (port, pace) = (self.port.clone(), pace.clone());
+        let (port, pace) = (self.outgoing.clone(), pace.clone());
         let sent = tokio::task::spawn_blocking(move || {
             let own = pace.join(bits_per_second);
             port.send(&train, || own.bits_per_second(), |_, _| ())

@@ -69,6 +69,17 @@ pub fn account_of(key: &Keypair) -> AccountId {
     AccountId::new(key.public_key().0)
 }
 
+/// A port to send from, at the same address.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn outgoing_port(listen: SocketAddr, limit_bits_per_second: Option<u64>) -> Result<Arc<Port>, Fatal> {
+    Port::bind(SocketAddr::new(listen.ip(), 0), limit_bits_per_second)
+        .map(Arc::new)
+        .map_err(|error| Fatal(format!("there is no UDP port to send from at {} ({error})", listen.ip())))
+}
+
 /// Runs a provider until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
     let port = match Port::bind(settings.listen, settings.limit_bits_per_second) {
@@ -79,6 +90,10 @@ pub async fn run(settings: Settings) -> Fatal {
             settings.listen
         ))
         },
+    };
+    let sender = match outgoing_port(settings.listen, settings.limit_bits_per_second) {
+        Ok(port) => port,
+        Err(error) => return error,
     };
     let control = match Control::start(&settings.identity, &[]) {
         Ok((control, _)) => control,
@@ -93,7 +108,7 @@ pub async fn run(settings: Settings) -> Fatal {
     let (_outbox, outgoing) = mpsc::unbounded_channel();
     let account = account_of(&settings.key);
     let pace = pace_of(settings.declared_bits_per_second);
-    let prover = Prover { control, port, identity: settings.identity.clone() };
+    let prover = Prover { control, port, outgoing: sender, identity: settings.identity.clone() };
     tokio::spawn(Provider { prover, chain, clocks: Arc::default(), pace }.take_challenges(duties_receiver));
     let setup = |node: Node| {
         let settings = settings.clone();

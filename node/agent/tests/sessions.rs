@@ -77,8 +77,8 @@ impl Answering {
 fn prover() -> Prover {
     let identity = Identity::for_once().unwrap();
     let (control, _) = Control::start(&identity, &[]).unwrap();
-    let port = Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap());
-    Prover { control, port, identity }
+    let port = || Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap());
+    Prover { control, port: port(), outgoing: port(), identity }
 }
 
 fn terms(direction: Direction, megabits: u64, start: UnixMicros) -> Terms {

@@ -93,6 +93,11 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Whether it is settled where the prover takes packets, before the challenger sees any of its own.
+    pub fn has_endpoint(&self) -> bool {
+        !matches!(self, Self::ByHand { endpoint: None, .. })
+    }
+
     /// What a prover signs:
     /// `"weir:proof:v2" ‖ SCALE(subject, challenger's peer key, root, BLAKE3(bitmap))`.
     pub fn proof_payload(&self, challenger: &[u8; 32], root: &[u8; 32], bitmap: &[u8]) -> Vec<u8> {
