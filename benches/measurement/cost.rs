@@ -5,7 +5,10 @@ use crate::{
     table::Table,
     TRAIN,
 };
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 use weir_bench::{Figures, Goal};
 use weir_e2e::{
     lab::Lab,
@@ -33,14 +36,12 @@ fn children() -> Result<(f64, f64)> {
     Ok((seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as f64 * 1024.0))
 }
 
-/// The resident memory of a process in bytes, now and at most so far.
-fn resident(process: &Process) -> Result<(f64, f64)> {
+/// The resident memory of a process, in bytes.
+fn resident(process: &Process) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
-    let kibibytes = |name: &str| -> Result<f64> {
-        let line = status.lines().find(|line| line.starts_with(name)).ok_or("the kernel does not say")?;
-        Ok(line.split_whitespace().nth(1).ok_or("the kernel does not say")?.parse::<f64>()? * 1024.0)
-    };
-    Ok((kibibytes("VmRSS:")?, kibibytes("VmHWM:")?))
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("the provider has ended")?;
+    let kibibytes: f64 = line.split_whitespace().nth(1).ok_or("the kernel does not say")?.parse()?;
+    Ok(kibibytes * 1024.0)
 }
 
 /// A provider on a chain of its own, a minute after its start.
@@ -56,11 +57,17 @@ fn provider() -> Result<f64> {
         state_pruning: None,
         more: vec![],
     })?;
+    // An agent does not wait for its first node.
+    let address = node.url().trim_start_matches("ws://").to_string();
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(&address).is_err() && begun.elapsed() < SETTLED_AFTER {
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let listen = format!("127.0.0.1:{}", free_port()?);
     let arguments = ["provide", "--suri", "//Dave", "--declare", "100mbit", "--listen", &listen].map(String::from);
     let provider = start_agent(folder.path(), "provider", &[node.url()], &arguments)?;
     std::thread::sleep(SETTLED_AFTER);
-    Ok(resident(&provider)?.0)
+    resident(&provider)
 }
 
 /// Measures what it costs.
