@@ -193,16 +193,14 @@ impl Lab {
     /// # Errors
     ///
     /// When there is no `nft`, or the kernel cannot.
-    pub fn translate(&self, forwarded: Option<u16>) -> Result<()> {
+    pub fn translate(&self, forwarded: u16) -> Result<()> {
         let router = self.namespace(Host::Router);
         let nft = |rule: &str| run("ip", ["netns", "exec", &router, "nft", rule]);
         nft("add table ip nat")?;
         nft("add chain ip nat out { type nat hook postrouting priority 100 ; }")?;
         nft("add rule ip nat out oifname wan masquerade random")?;
         nft("add chain ip nat in { type nat hook prerouting priority -100 ; }")?;
-        if let Some(port) = forwarded {
-            nft(&format!("add rule ip nat in iifname wan udp dport {port} dnat to 10.77.1.2"))?;
-        }
+        nft(&format!("add rule ip nat in iifname wan udp dport {forwarded} dnat to 10.77.1.2"))?;
         nft("add table ip filter")?;
         nft("add chain ip filter forward { type filter hook forward priority 0 ; policy accept ; }")?;
         nft("add rule ip filter forward ct status dnat accept")?;
