@@ -13,8 +13,8 @@ use std::{
 use substrate_prometheus_endpoint::Registry;
 use weir_bench::{median, Figures, Goal};
 use weir_consensus::{
-    queue::{Ahead, Queue},
-    strategy::Rayon,
+    sync::parallel::Rayon,
+    sync::verify_ahead::{Ahead, Queue},
     Metrics,
 };
 use weir_consensus_testing::{Chain, Options, Sealed};

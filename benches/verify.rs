@@ -10,8 +10,8 @@ use std::{
 };
 use weir_bench::{median, Figures, Goal};
 use weir_consensus::{
-    check,
-    strategy::{Rayon, Sequential},
+    header::rules,
+    sync::parallel::{Rayon, Sequential},
 };
 use weir_primitives::{
     consensus::{author_payload, seal_payload, PreDigest, Seal},
@@ -71,7 +71,7 @@ fn seconds(verify: impl FnOnce() -> bool) -> f64 {
 }
 
 fn sequentially(headers: &[Header], rules: &Consensus) -> bool {
-    check::context_free_all(&Sequential, headers, rules).iter().all(Result::is_ok)
+    rules::context_free_all(&Sequential, headers, rules).iter().all(Result::is_ok)
 }
 
 /// One of the independent processes: verifies once for each line that it reads, and answers with the seconds.
@@ -140,9 +140,9 @@ fn main() -> ExitCode {
 
     let (mut singly, mut batched, mut parallel, mut apart) = (vec![], vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
-        singly.push(seconds(|| headers.iter().all(|header| check::context_free(header, &rules).is_ok())));
+        singly.push(seconds(|| headers.iter().all(|header| rules::context_free(header, &rules).is_ok())));
         batched.push(seconds(|| sequentially(&headers, &rules)));
-        parallel.push(seconds(|| check::context_free_all(&rayon, &headers, &rules).iter().all(Result::is_ok)));
+        parallel.push(seconds(|| rules::context_free_all(&rayon, &headers, &rules).iter().all(Result::is_ok)));
         // Each does all of it: together they do as many times more as there are.
         workers.iter_mut().for_each(Worker::ask);
         let slowest = workers.iter_mut().map(|worker| worker.answer().parse().expect("seconds")).fold(0.0, f64::max);

@@ -16,12 +16,12 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 use weir_agent::{
-    channel::Channel,
-    clock::Comparison,
-    control::{multiaddr, Control, Inbound},
     identity::{peer_of, Identity},
-    measure::Target,
-    prover::{Prover, Session},
+    manual::measure::Target,
+    session::channel::Channel,
+    session::clock::Comparison,
+    session::control::{multiaddr, Control, Inbound},
+    session::prover::{Prover, Session},
 };
 use weir_e2e::{lab, Result};
 use weir_primitives::measurement::estimator::{proven_bits_per_second, raw_bits_per_second, Limits, Sample};

@@ -1,7 +1,7 @@
 //! The command line.
 
 use sc_cli::RunCmd;
-use weir_consensus::fault::Point;
+use weir_consensus::fail_point::Point;
 use weir_primitives::{AccountId, BlockNumber};
 
 /// A node of the Weir chain.

@@ -96,7 +96,7 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     mining.chain = cli.run.shared_params.chain_id(cli.run.shared_params.is_dev());
     weir_consensus::clock::shift(cli.faults.test_clock_offset);
     if let Some((point, height)) = cli.faults.test_abort_at {
-        weir_consensus::fault::end_at(point, height);
+        weir_consensus::fail_point::end_at(point, height);
     }
     let mut run = cli.run.clone();
     // A template is built several times per block; what the user asks for with --log comes after, and wins.

@@ -14,8 +14,8 @@ use sp_blockchain::HeaderBackend;
 use sp_core::U256;
 use std::sync::Arc;
 use weir_consensus::{
+    import::weight,
     miner::{Board, Settings},
-    weight,
 };
 use weir_primitives::{
     parameters::Parameters,

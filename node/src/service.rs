@@ -24,16 +24,15 @@ use sp_keystore::KeystorePtr;
 use sp_runtime::traits::Block as BlockT;
 use std::sync::Arc;
 use weir_consensus::{
-    announce::Validator,
-    condemned::Condemned,
+    header::announced::Validator,
+    header::verifier::Verifier,
+    import::bad_blocks::Condemned,
     import::{self, Import, Oracle},
     miner::{self, Board, Miner},
-    penalty::Penalties,
-    queue::{Ahead, Queue},
-    select::Heaviest,
-    strategy::Rayon,
-    verdicts::Verdicts,
-    verifier::Verifier,
+    sync::parallel::Rayon,
+    sync::peer_policy::Penalties,
+    sync::verified_headers::Verdicts,
+    sync::verify_ahead::{Ahead, Queue},
     Metrics,
 };
 use weir_primitives::{parameters::Parameters, AccountId};
@@ -57,7 +56,7 @@ pub struct Engine {
     telemetry: Option<Telemetry>,
 }
 
-type Partial = PartialComponents<FullClient, FullBackend, Heaviest<Block, FullBackend>, FullQueue, FullPool, Engine>;
+type Partial = PartialComponents<FullClient, FullBackend, (), FullQueue, FullPool, Engine>;
 
 /// The parts that subcommands need as well.
 pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
@@ -126,7 +125,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
 
     Ok(PartialComponents {
         client,
-        select_chain: Heaviest::new(backend.clone()),
+        select_chain: (),
         backend,
         task_manager,
         import_queue,

@@ -9,7 +9,7 @@ use std::{
 };
 use subxt::{rpcs::rpc_params, utils::H256};
 use weir_agent::chain::Node;
-use weir_consensus::fault::Point;
+use weir_consensus::fail_point::Point;
 use weir_e2e::{
     network::{account, calibrate, write_chain_spec, NodeProcess, NodeSettings},
     observer::{block_at, finalized, height_of, view},

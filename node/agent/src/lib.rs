@@ -3,28 +3,17 @@
 //! It knows the chain only through the JSON-RPC of nodes, and its peers only through control streams and measurement
 //! packets. It keeps no chain database: an identity key, and the reports that it signed.
 //!
-//! - [`chain`]: nodes, of which any may fail.
-//! - [`control`], [`channel`] and [`clock`]: how agents reach each other, speak, and compare clocks.
-//! - [`prover`] and [`challenger`]: the two sides of a measurement.
-//! - [`provide`] and [`challenge`]: the same, as the chain draws it.
-//! - [`measure`] and [`answer`]: the same, by hand.
+//! - [`session`]: the control protocol, its two sides, and clocks.
+//! - [`chain`]: measurements as the chain draws them.
+//! - [`manual`]: measurements by hand.
 //! - [`status`]: what the chain knows about them.
 
-pub mod answer;
 pub mod chain;
-pub mod challenge;
-pub mod challenger;
-pub mod channel;
-pub mod clock;
-pub mod control;
-pub mod duties;
 pub mod identity;
-pub mod measure;
+pub mod manual;
 pub mod plot;
-pub mod prover;
-pub mod provide;
 pub mod rate;
-pub mod registration;
+pub mod session;
 pub mod status;
 
 /// Types of the runtime, from its committed metadata.

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 use weir_agent::{
-    answer, chain::Node, challenge, identity, identity::Identity, measure, plot, provide, rate::Rate, status, Fatal,
+    chain::challenger, chain::provider, chain::Node, identity, identity::Identity, manual::answer, manual::measure,
+    plot, rate::Rate, status, Fatal,
 };
 use weir_primitives::AccountId;
 use weir_probe::{message::Direction, time::set_test_offset};
@@ -229,7 +230,7 @@ async fn run(command: Command) -> Result<(), Fatal> {
     match command {
         Command::Provide(args) => {
             let declared = args.declare.or(args.limit).ok_or_else(|| Fatal("give --declare or --limit".into()))?;
-            let settings = provide::Settings {
+            let settings = provider::Settings {
                 key: identity::account_key(args.account.suri.as_deref(), args.account.key_file.as_ref())?,
                 identity: identity::Identity::load_or_make(&args.account.base_path)?,
                 external: external(args.listen, args.external)?,
@@ -239,10 +240,10 @@ async fn run(command: Command) -> Result<(), Fatal> {
                 limit_bits_per_second: args.limit.map(|limit| limit.bits_per_second),
                 mining_author: args.author,
             };
-            until_stopped(provide::run(settings)).await
+            until_stopped(provider::run(settings)).await
         },
         Command::Challenge(args) => {
-            let settings = challenge::Settings {
+            let settings = challenger::Settings {
                 key: identity::account_key(args.account.suri.as_deref(), args.account.key_file.as_ref())?,
                 identity: identity::Identity::load_or_make(&args.account.base_path)?,
                 external: external(args.listen, args.external)?,
@@ -251,7 +252,7 @@ async fn run(command: Command) -> Result<(), Fatal> {
                 folder: args.account.base_path,
                 capacity_bits_per_second: args.class.bits_per_second,
             };
-            until_stopped(challenge::run(settings)).await
+            until_stopped(challenger::run(settings)).await
         },
         Command::Measure(args) => measure_by_hand(args).await,
         Command::Answer(args) => {

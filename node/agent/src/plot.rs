@@ -1,6 +1,6 @@
 //! A picture of a measurement: what arrived over time.
 
-use crate::measure::{Measurement, Outcome};
+use crate::manual::measure::{Measurement, Outcome};
 use plotters::{
     prelude::*,
     style::{register_font, FontStyle},

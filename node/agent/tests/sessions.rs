@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 use weir_agent::{
-    answer,
-    channel::{Broken, Channel},
-    control::Control,
     identity::{peer_of, Identity},
-    prover::{pace_of, Failure, Part, Prover},
+    manual::answer,
+    session::channel::{Broken, Channel},
+    session::control::Control,
+    session::prover::{pace_of, Failure, Part, Prover},
 };
 use weir_probe::{
     message::{

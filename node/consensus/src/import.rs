@@ -8,13 +8,17 @@
 //! executed. This is a promise of this node to itself, and no proof to others: a node that is new, or comes back after
 //! long, needs a checkpoint to know that it is on the chain that others are on.
 
+pub mod bad_blocks;
+pub mod weight;
+
 use crate::{
-    check::{self, Rejection},
     clock,
-    condemned::Condemned,
-    fault::{self, Point},
-    verifier::{CLAIMS, UNCHECKED_BODY},
-    weight, Metrics,
+    fail_point::{self, Point},
+    header::rules::{self, Rejection},
+    header::verifier::{CLAIMS, UNCHECKED_BODY},
+    import::bad_blocks::Condemned,
+    import::weight,
+    Metrics,
 };
 use parking_lot::Mutex;
 use sc_client_api::{backend::Backend, AuxStore, Finalizer};
@@ -147,9 +151,9 @@ where
         }
         if let Some(hash) = self.depth_finalized()? {
             let height = self.client.info().best_number.saturated_into();
-            fault::pass(Point::BeforeFinality, height);
+            fail_point::pass(Point::BeforeFinality, height);
             self.client.finalize_block(hash, None, true)?;
-            fault::pass(Point::AfterFinality, height);
+            fail_point::pass(Point::AfterFinality, height);
         }
         Ok(())
     }
@@ -301,7 +305,7 @@ where
         let claims = block.remove_intermediate::<PreDigest>(CLAIMS)?;
         let is_body_checked = block.remove_intermediate::<()>(UNCHECKED_BODY).is_err();
         // The block may come again when its time has come. This answer neither punishes its sender nor restarts sync.
-        if let Err(rejection) = check::not_ahead(&claims, clock::now()) {
+        if let Err(rejection) = rules::not_ahead(&claims, clock::now()) {
             log::debug!(target: "weir", "a block is put off: {rejection}");
             self.rejected(&rejection);
             return Ok(ImportResult::MissingState);
@@ -353,9 +357,9 @@ where
         block.fork_choice = Some(ForkChoiceStrategy::Custom(is_best));
 
         let height = number.saturated_into();
-        fault::pass(Point::BeforeImport, height);
+        fail_point::pass(Point::BeforeImport, height);
         let result = (&*self.client).import_block(block).await?;
-        fault::pass(Point::AfterImport, height);
+        fail_point::pass(Point::AfterImport, height);
         if matches!(&result, ImportResult::Imported(imported) if imported.is_new_best) {
             let displaced = if parent == best { 0 } else { self.displaced(best, parent) };
             if let Err(error) = self.finalize() {

@@ -4,7 +4,7 @@
 //! and before its timestamp gets old. It signs each template before the search begins. The threads take what they search
 //! from a [`Board`]; a template that is replaced there ends the search for the old one.
 
-use crate::{clock, verifier::CLAIMS, weight, Metrics};
+use crate::{clock, header::verifier::CLAIMS, import::weight, Metrics};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use sc_client_api::{AuxStore, BlockchainEvents};

@@ -23,11 +23,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use weir_consensus::{
-    condemned::Condemned,
+    header::verifier::Verifier,
+    import::bad_blocks::Condemned,
+    import::weight,
     import::{Import, Oracle, Settings},
-    verdicts::Verdicts,
-    verifier::Verifier,
-    weight, Metrics,
+    sync::verified_headers::Verdicts,
+    Metrics,
 };
 use weir_primitives::{
     consensus::{author_payload, seal_payload, Difficulty, PreDigest, Seal, Work},

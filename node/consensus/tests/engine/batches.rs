@@ -5,8 +5,8 @@ use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie};
 use sp_runtime::traits::Header as _;
 use std::sync::OnceLock;
 use weir_consensus::{
-    check,
-    strategy::{Rayon, Sequential, Strategy},
+    header::rules,
+    sync::parallel::{Rayon, Sequential, Strategy},
     Rejection,
 };
 use weir_consensus_testing::{sign, Chain, Sealed};
@@ -71,7 +71,7 @@ fn forge(author: Sr25519Keyring, block: &Sealed, forgery: Forgery, rules: &Conse
 }
 
 fn verdicts<S: Strategy>(strategy: &S, headers: &[Header]) -> Vec<Option<Rejection>> {
-    check::context_free_all(strategy, headers, &honest().0).into_iter().map(Result::err).collect()
+    rules::context_free_all(strategy, headers, &honest().0).into_iter().map(Result::err).collect()
 }
 
 fn any_forgery() -> impl proptest::strategy::Strategy<Value = Forgery> {
@@ -97,7 +97,7 @@ proptest! {
             .iter()
             .map(|(author, forgery)| forge(blocks[*author].0, &blocks[*author].1, *forgery, rules))
             .collect();
-        let alone: Vec<_> = headers.iter().map(|header| check::context_free(header, rules).err()).collect();
+        let alone: Vec<_> = headers.iter().map(|header| rules::context_free(header, rules).err()).collect();
         prop_assert_eq!(&verdicts(&Sequential, &headers), &alone);
         prop_assert_eq!(&verdicts(POOL.get_or_init(|| Rayon::new(3).unwrap()), &headers), &alone);
     }
@@ -106,7 +106,7 @@ proptest! {
 #[test]
 fn each_forgery_is_rejected_for_what_it_is() {
     let (rules, blocks) = honest();
-    let reason = |forgery| check::context_free(&forge(blocks[0].0, &blocks[0].1, forgery, rules), rules).err();
+    let reason = |forgery| rules::context_free(&forge(blocks[0].0, &blocks[0].1, forgery, rules), rules).err();
     assert_eq!(reason(Forgery::None), None);
     assert!(matches!(reason(Forgery::NoSeal), Some(Rejection::Digest(_))));
     assert!(matches!(reason(Forgery::LittleWork), Some(Rejection::Work { .. })));

@@ -100,11 +100,11 @@ fn a_known_fork_that_finality_left_behind_is_refused_when_it_grows() {
 fn the_weights_of_displaced_forks_are_forgotten() {
     let (chain, hashes) = grown(4);
     let side = chain.extend(hashes[0], Bob, 1, ON_TIME);
-    assert!(weir_consensus::weight::of(&*chain.client, side[0]).is_ok());
+    assert!(weir_consensus::import::weight::of(&*chain.client, side[0]).is_ok());
     chain.extend(hashes[3], Alice, 4, ON_TIME);
     assert!(chain.finalized() >= 2);
-    assert!(weir_consensus::weight::of(&*chain.client, side[0]).is_err());
-    assert!(weir_consensus::weight::of(&*chain.client, hashes[1]).is_ok());
+    assert!(weir_consensus::import::weight::of(&*chain.client, side[0]).is_err());
+    assert!(weir_consensus::import::weight::of(&*chain.client, hashes[1]).is_ok());
 }
 
 #[test]

@@ -90,6 +90,6 @@ fn a_header_that_claims_the_ceiling_is_rejected_for_its_work() {
     header.digest.logs = vec![claims.to_item()];
     let signature = weir_consensus_testing::sign(header.hash(), Alice);
     header.digest.push(weir_primitives::consensus::Seal { signature, nonce: 0 }.to_item());
-    let rejection = weir_consensus::check::context_free(&header, &chain.rules).unwrap_err();
+    let rejection = weir_consensus::header::rules::context_free(&header, &chain.rules).unwrap_err();
     assert!(matches!(rejection, weir_consensus::Rejection::Work { required } if required == Difficulty::MAX.0));
 }

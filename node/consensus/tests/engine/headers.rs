@@ -7,7 +7,7 @@ use sp_runtime::{
     traits::{Block as _, Header as _},
     DigestItem, Perbill,
 };
-use weir_consensus::{announce::Validator, check, clock, Rejection};
+use weir_consensus::{clock, header::announced::Validator, header::rules, Rejection};
 use weir_consensus_testing::{meets, mine, reclaim, seal, sign, Chain, Sealed};
 use weir_primitives::consensus::{asert::Anchor, read_header, Difficulty, DigestError, PreDigest, Seal};
 
@@ -20,7 +20,7 @@ fn honest() -> (Chain, Sealed, PreDigest) {
 }
 
 fn context_free(chain: &Chain, block: &Sealed) -> Option<Rejection> {
-    check::context_free(&block.header, &chain.rules).err()
+    rules::context_free(&block.header, &chain.rules).err()
 }
 
 /// What a header is rejected for when it is announced.
@@ -211,7 +211,7 @@ fn a_header_without_a_known_parent_must_claim_a_plausible_base() {
     let best = Anchor { number: 1, timestamp: claims.timestamp, difficulty: Difficulty::from(64) };
     let claim = |base: u64, timestamp| PreDigest { base: base.into(), timestamp, ..claims.clone() };
     let schedule = chain.rules.schedule();
-    let plausible = |claims: &PreDigest, now| check::plausible(claims, 2, schedule, best, now);
+    let plausible = |claims: &PreDigest, now| rules::plausible(claims, 2, schedule, best, now);
     assert_eq!(plausible(&claim(4, claims.timestamp), claims.timestamp), Ok(()));
     assert!(plausible(&claim(3, claims.timestamp), claims.timestamp).is_err());
     // Dated far ahead, the block gets no easier than what 15 seconds make of it: 2^(-1/4) of 64, and a sixteenth of that.

@@ -12,7 +12,7 @@ use sc_network_sync::{
 use sc_network_types::PeerId;
 use sp_keyring::Sr25519Keyring::Alice;
 use std::{any::Any, sync::Arc};
-use weir_consensus::{announce::Validator, condemned::Condemned, penalty::Penalties};
+use weir_consensus::{header::announced::Validator, import::bad_blocks::Condemned, sync::peer_policy::Penalties};
 use weir_consensus_testing::{reclaim, Chain};
 use weir_primitives::{consensus::read_header, Hash};
 use weir_runtime::opaque::{Block, Header};

@@ -8,8 +8,8 @@ use sp_keyring::Sr25519Keyring::Alice;
 use std::{task::Poll, time::Duration};
 use substrate_prometheus_endpoint::Registry;
 use weir_consensus::{
-    queue::{Ahead, Queue},
-    strategy::{Rayon, Sequential, Strategy},
+    sync::parallel::{Rayon, Sequential, Strategy},
+    sync::verify_ahead::{Ahead, Queue},
     Metrics, Rejection,
 };
 use weir_consensus_testing::{Chain, Options, Sealed};
@@ -82,7 +82,8 @@ fn without_work(block: &Sealed, chain: &Chain) -> Sealed {
         let seal = Seal { signature: weir_consensus_testing::sign(Hash::zero(), Alice), nonce };
         bad.header.digest.pop();
         bad.header.digest.push(seal.to_item());
-        if matches!(weir_consensus::check::context_free(&bad.header, &chain.rules), Err(Rejection::Work { .. })) {
+        if matches!(weir_consensus::header::rules::context_free(&bad.header, &chain.rules), Err(Rejection::Work { .. }))
+        {
             break;
         }
     }

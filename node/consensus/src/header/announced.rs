@@ -1,8 +1,8 @@
 //! The first stage: a header alone, when a peer announces it.
 
 use crate::{
-    check::{self, Rejection},
     clock,
+    header::rules::{self, Rejection},
 };
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
@@ -43,17 +43,17 @@ where
         if matches!(self.client.status(header.hash()), Ok(sp_blockchain::BlockStatus::InChain)) {
             return Ok(());
         }
-        let sealed = check::context_free(header, &self.rules)?;
+        let sealed = rules::context_free(header, &self.rules)?;
         let parent = *header.parent_hash();
         let claims = sealed.pre_digest;
         if !matches!(self.client.status(parent), Ok(sp_blockchain::BlockStatus::InChain)) {
             return self.best().map_or(Ok(()), |best| {
-                check::plausible(&claims, check::height(header), self.rules.schedule(), best, clock::now())
+                rules::plausible(&claims, rules::height(header), self.rules.schedule(), best, clock::now())
             });
         }
         let api = self.client.runtime_api();
         match (api.next_block(parent), api.spendable_credit(parent, claims.author.clone())) {
-            (Ok(Some(next)), Ok(spendable)) => check::contextual(&claims, next, spendable),
+            (Ok(Some(next)), Ok(spendable)) => rules::contextual(&claims, next, spendable),
             // No state to ask: import will see.
             _ => Ok(()),
         }
@@ -65,7 +65,7 @@ where
         let header = self.client.header(hash).ok()??;
         let claims: PreDigest = pre_digest_of(&unsealed::<Block>(&header)).ok()?;
         let next = self.client.runtime_api().next_block(hash).ok()??;
-        Some(Anchor { number: check::height(&header), timestamp: claims.timestamp, difficulty: next.base })
+        Some(Anchor { number: rules::height(&header), timestamp: claims.timestamp, difficulty: next.base })
     }
 }
 

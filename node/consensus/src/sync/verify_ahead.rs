@@ -5,9 +5,9 @@
 //! verifier. While one batch is executed, the next is checked. Nothing here calls the runtime.
 
 use crate::{
-    check,
-    strategy::Strategy,
-    verdicts::{Verdicts, MOST_VERDICTS},
+    header::rules,
+    sync::parallel::Strategy,
+    sync::verified_headers::{Verdicts, MOST_VERDICTS},
     Metrics,
 };
 use codec::Encode;
@@ -157,7 +157,7 @@ async fn verify<B: BlockT, S: Strategy>(
         let begun = Instant::now();
         let headers: Vec<B::Header> =
             batch.iter().flat_map(|call| &call.blocks).filter_map(|block| block.header.clone()).collect();
-        let verdicts = check::context_free_all(&ahead.strategy, &headers, &ahead.rules);
+        let verdicts = rules::context_free_all(&ahead.strategy, &headers, &ahead.rules);
         let hashes = headers.iter().map(sp_runtime::traits::Header::hash);
         ahead.verdicts.insert(hashes.zip(verdicts.into_iter().map(|verdict| verdict.map(|_| ()))));
         if let Some(metrics) = &ahead.metrics {

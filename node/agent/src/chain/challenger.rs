@@ -1,18 +1,18 @@
 //! The side that measures.
 
 use crate::{
+    chain::follower::{terms_of, Follower, Outgoing},
+    chain::provider::{account_of, addresses},
+    chain::registration::{self, Chain},
     chain::{Error, Node},
-    challenger::{Admission, Challenger, Clocks, Host},
-    control::Control,
-    duties::{terms_of, Follower, Outgoing},
     identity::{peer_of, Identity},
     now_ms,
-    provide::{account_of, addresses},
-    registration::{self, Chain},
     runtime::{
         self,
         runtime_types::{bounded_collections::bounded_vec::BoundedVec, weir_primitives::measurement::report},
     },
+    session::challenger::{Admission, Challenger, Clocks, Host},
+    session::control::Control,
     Fatal,
 };
 use libp2p::PeerId;

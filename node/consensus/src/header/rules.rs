@@ -1,6 +1,6 @@
 //! The rules that a header is checked against, as pure functions, in the order in which they are applied.
 
-use crate::strategy::Strategy;
+use crate::sync::parallel::Strategy;
 use codec::Encode;
 use sp_core::{crypto::Pair, sr25519, U256};
 use sp_runtime::{

@@ -1,10 +1,10 @@
 //! The side that is measured, with one challenger: it dials, compares clocks, is measured, and checks what was counted.
 
 use crate::{
-    channel::{Broken, Channel},
-    clock::{Comparison, Sample, EXCHANGES},
-    control::Control,
     identity::{key_of, Identity},
+    session::channel::{Broken, Channel},
+    session::clock::{Comparison, Sample, EXCHANGES},
+    session::control::Control,
 };
 use libp2p::{PeerId, Stream};
 use std::{

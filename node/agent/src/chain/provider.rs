@@ -1,16 +1,15 @@
 //! The side that is measured.
 
 use crate::{
+    chain::follower::{terms_of, Follower},
+    chain::registration::{self, Chain},
     chain::{Error, Node},
-    clock::Watch,
-    control::Control,
-    duties::{terms_of, Follower},
     identity::{peer_of, Identity},
-    now_ms,
-    prover::{pace_of, Failure, Part, Prover},
-    rate,
-    registration::{self, Chain},
+    now_ms, rate,
     runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
+    session::clock::Watch,
+    session::control::Control,
+    session::prover::{pace_of, Failure, Part, Prover},
     Fatal,
 };
 use libp2p::PeerId;

@@ -10,7 +10,7 @@
 //! it is a thousandth of a ban's; a block that fails verification costs a third of one, a warning in the log, and a restart
 //! of all syncing.
 
-use crate::{condemned::Condemned, Metrics, Rejection};
+use crate::{import::bad_blocks::Condemned, Metrics, Rejection};
 use sc_consensus::{BlockImportError, BlockImportStatus};
 use sc_network::{types::ProtocolName, ReputationChange};
 use sc_network_common::sync::message::BlockAnnounce;

@@ -1,8 +1,8 @@
 //! The contextual stage: everything that is checked before a block is executed.
 
 use crate::{
-    check::{self, Rejection},
-    verdicts::Verdicts,
+    header::rules::{self, Rejection},
+    sync::verified_headers::Verdicts,
     Metrics,
 };
 use sc_consensus::{BlockImportParams, StateAction, Verifier as VerifierT};
@@ -61,7 +61,7 @@ where
             .next_block(parent)
             .and_then(|next| api.spendable_credit(parent, claims.author.clone()).map(|credit| (next, credit)));
         match asked {
-            Ok((Some(next), spendable)) => check::contextual(claims, next, spendable),
+            Ok((Some(next), spendable)) => rules::contextual(claims, next, spendable),
             // A chain without parameters, on which the runtime refuses every block.
             Ok((None, _)) => Ok(()),
             // The state of the parent is not there, which is not the sender's fault. Import says so too, for it executes
@@ -80,7 +80,7 @@ where
         let context = CallContext::Onchain { import: true };
         match self.client.runtime_version_at(*block.header.parent_hash(), context) {
             Ok(version) => {
-                check::body::<Block>(&block.header, body, version.extrinsics_root_state_version()).map(|()| true)
+                rules::body::<Block>(&block.header, body, version.extrinsics_root_state_version()).map(|()| true)
             },
             Err(_) => Ok(false),
         }
@@ -96,7 +96,7 @@ where
         match verdict {
             Some(Ok(())) => read_header(header).map_err(Rejection::Digest),
             Some(Err(rejection)) => Err(rejection),
-            None => check::context_free(header, &self.rules),
+            None => rules::context_free(header, &self.rules),
         }
     }
 

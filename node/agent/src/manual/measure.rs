@@ -1,13 +1,14 @@
 //! One measurement by hand, with any number of challengers.
 
 use crate::{
-    answer::MAX_TRAIN,
-    clock::{Sample, Watch},
-    control::Control,
+    chain::provider::outgoing_port,
     identity::Identity,
-    prover::{pace_of, Part, Prover, Session},
-    provide::outgoing_port,
-    rate, Fatal,
+    manual::answer::MAX_TRAIN,
+    rate,
+    session::clock::{Sample, Watch},
+    session::control::Control,
+    session::prover::{pace_of, Part, Prover, Session},
+    Fatal,
 };
 use futures::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};

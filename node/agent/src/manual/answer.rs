@@ -1,10 +1,10 @@
 //! A challenger for measurements that others start by hand. It knows no chain, and nobody is paid.
 
 use crate::{
-    challenge::packet_port,
-    challenger::{Admission, Challenger, Clocks, Host, MAX_AHEAD},
-    control::Control,
+    chain::challenger::packet_port,
     identity::Identity,
+    session::challenger::{Admission, Challenger, Clocks, Host, MAX_AHEAD},
+    session::control::Control,
     Fatal,
 };
 use libp2p::PeerId;

@@ -1,10 +1,10 @@
 //! The side that measures: one session for each stream that a prover opens.
 
 use crate::{
-    channel::{Broken, Channel},
-    clock::{Comparison, Sample, Watch},
-    control::{Inbound, Incoming, Whereabouts},
     identity::{is_signed_by, key_of, Identity},
+    session::channel::{Broken, Channel},
+    session::clock::{Comparison, Sample, Watch},
+    session::control::{Inbound, Incoming, Whereabouts},
 };
 use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;

@@ -1,6 +1,6 @@
 //! Control streams: authenticated QUIC connections between agents, which the prover dials.
 
-use crate::{channel::Channel, identity::Identity, Fatal};
+use crate::{identity::Identity, session::channel::Channel, Fatal};
 use futures::StreamExt;
 use libp2p::{
     connection_limits::{self, ConnectionLimits},

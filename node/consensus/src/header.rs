@@ -1,0 +1,6 @@
+//! What a header is checked against, by what has to be known: the [`rules`] as pure functions, their use where a peer
+//! announces a header ([`announced`]), and before a block is executed ([`verifier`]).
+
+pub mod announced;
+pub mod rules;
+pub mod verifier;

@@ -1,0 +1,7 @@
+//! What comes from peers: who is banned for what ([`peer_policy`]), and checks of whole batches of headers
+//! ([`verify_ahead`]) on all processors ([`parallel`]), whose results wait for the verifier ([`verified_headers`]).
+
+pub mod parallel;
+pub mod peer_policy;
+pub mod verified_headers;
+pub mod verify_ahead;
