@@ -6,8 +6,10 @@
 
 pub mod asert;
 pub mod credit;
+pub mod dates;
 mod difficulty;
 mod digest;
+pub mod fork_choice;
 
 pub use difficulty::{Difficulty, Work};
 pub use digest::{

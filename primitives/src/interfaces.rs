@@ -1,6 +1,6 @@
 //! What pallets tell and ask each other, so that none depends on another's crate.
 
-use crate::{AccountId, EpochIndex, Milliseconds};
+use crate::{AccountId, EpochIndex, UnixMilliseconds};
 
 /// What a provider was measured to have when an epoch began.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,5 +45,5 @@ pub trait CurrentBlock {
     /// Its author; nobody in genesis.
     fn author() -> Option<AccountId>;
     /// Its timestamp; zero in genesis.
-    fn timestamp() -> Milliseconds;
+    fn timestamp() -> UnixMilliseconds;
 }

@@ -48,8 +48,10 @@ pub type Hash = sp_core::H256;
 pub type Nonce = u32;
 /// An amount of tokens in [planck](PLANCK_PER_WEIR).
 pub type Balance = u128;
-/// Milliseconds since the Unix epoch.
+/// A length of time.
 pub type Milliseconds = u64;
+/// A point in time: milliseconds since the Unix epoch.
+pub type UnixMilliseconds = u64;
 /// The number of an epoch. The first one, which starts at genesis, is 0.
 pub type EpochIndex = u32;
 

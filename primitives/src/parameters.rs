@@ -3,16 +3,13 @@
 //! It is stored in the state by the first block and never changed but by a runtime upgrade. Nodes read it from there, and
 //! refuse a chain whose [`Parameters::version`] they do not know.
 
-use crate::{consensus::Difficulty, Balance, BlockNumber, Milliseconds};
+use crate::{consensus::Difficulty, Balance, BlockNumber, Milliseconds, UnixMilliseconds};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 /// The version of the rules that this code implements.
-pub const RULES_VERSION: u32 = 1;
-
-/// How far ahead of a node's clock a block may be.
-pub const MAX_TIMESTAMP_AHEAD: Milliseconds = 15_000;
+pub const RULES_VERSION: u32 = 2;
 
 /// The most challengers that one challenge can have.
 pub const MAX_COMMITTEE: u32 = 32;
@@ -44,6 +41,10 @@ pub struct Parameters {
 pub struct Consensus {
     /// The wanted time between two blocks.
     pub block_time: Milliseconds,
+    /// The least time between the dates of a block and its parent. See [`crate::consensus::dates`].
+    pub least_block_interval: Milliseconds,
+    /// How far ahead of the importer's clock a block may be dated: L.
+    pub furthest_ahead: Milliseconds,
     /// How far off schedule the chain must be for the difficulty to double or halve.
     pub half_life: Milliseconds,
     /// The base difficulty of the first blocks.
@@ -118,8 +119,19 @@ impl Parameters {
         let Self { version, consensus, measurement, token } = self;
         let rules = [
             (*version == RULES_VERSION, "the chain follows another version of the rules"),
-            // T/6 must be a whole number of milliseconds above zero.
-            (consensus.block_time >= 6, "the block time is below 6 ms"),
+            (consensus.least_block_interval >= 1, "the least time between two blocks is zero"),
+            // Else a chain whose hash power rises could not keep up with its schedule.
+            (
+                consensus.least_block_interval.saturating_mul(2) <= consensus.block_time,
+                "the least time between two blocks is longer than half a block time",
+            ),
+            // Else the earliest child of a block that is as far ahead as allowed is not due when its parent is.
+            (
+                consensus.furthest_ahead >= consensus.least_block_interval,
+                "blocks may be dated less far ahead than their least distance",
+            ),
+            // Else dates alone could make the difficulty what their giver wants.
+            (consensus.furthest_ahead <= consensus.half_life, "blocks may be dated further ahead than a half-life"),
             (consensus.half_life >= consensus.block_time, "the half-life is shorter than a block"),
             (consensus.floor_difficulty >= Difficulty::MIN, "the floor of the difficulty is zero"),
             (consensus.initial_difficulty >= consensus.floor_difficulty, "the initial difficulty is below its floor"),
@@ -163,9 +175,9 @@ impl Parameters {
 }
 
 impl Consensus {
-    /// The least time between a block and its parent: a sixth of the block time.
-    pub fn least_block_interval(&self) -> Milliseconds {
-        self.block_time.checked_div(6).unwrap_or(0)
+    /// The rules for the dates of blocks.
+    pub fn dates(&self) -> crate::consensus::dates::Dates {
+        self.into()
     }
 
     /// The schedule of the retarget rule.
@@ -199,7 +211,7 @@ impl Measurement {
 
     /// The start of the challenges of an instant, counted from 1, in an epoch whose first block has the given timestamp:
     /// the instants lie evenly over the first half of an epoch that is on schedule.
-    pub fn instant(&self, epoch_start: Milliseconds, instant: u32, block_time: Milliseconds) -> Milliseconds {
+    pub fn instant(&self, epoch_start: UnixMilliseconds, instant: u32, block_time: Milliseconds) -> UnixMilliseconds {
         let offset = u64::from(instant)
             .saturating_mul(u64::from(self.epoch_blocks))
             .saturating_mul(block_time)

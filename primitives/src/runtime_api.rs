@@ -4,7 +4,7 @@ use crate::{
     consensus::Difficulty,
     measurement::{Duty, Endpoints, Outcome, PeerKey},
     parameters::Parameters,
-    AccountId, Balance, BlockNumber, EpochIndex, Milliseconds,
+    AccountId, Balance, BlockNumber, EpochIndex, UnixMilliseconds,
 };
 use alloc::vec::Vec;
 use codec::{Decode, Encode};
@@ -17,7 +17,7 @@ pub struct NextBlock {
     /// The base difficulty that it must claim.
     pub base: Difficulty,
     /// The earliest timestamp that it may have.
-    pub earliest: Milliseconds,
+    pub earliest: UnixMilliseconds,
 }
 
 /// What the chain knows about a provider.

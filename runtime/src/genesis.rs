@@ -37,6 +37,8 @@ pub fn development() -> Parameters {
         version: RULES_VERSION,
         consensus: Consensus {
             block_time: SECONDS,
+            least_block_interval: SECONDS / 20,
+            furthest_ahead: 15 * SECONDS,
             half_life: MINUTES,
             initial_difficulty: Difficulty::from(100_000),
             floor_difficulty: Difficulty::from(1_000),
@@ -71,6 +73,7 @@ pub fn local_testnet() -> Parameters {
     Parameters {
         consensus: Consensus {
             block_time: 2 * SECONDS,
+            least_block_interval: 2 * SECONDS / 20,
             half_life: 2 * MINUTES,
             finality_depth: 16,
             credit_cap_blocks: 16,
@@ -88,7 +91,9 @@ pub fn testnet() -> Parameters {
     Parameters {
         consensus: Consensus {
             block_time: 6 * SECONDS,
-            half_life: 10 * MINUTES,
+            least_block_interval: 6 * SECONDS / 20,
+            // 200 blocks: see *shocks* and *forward dating* of the simulation.
+            half_life: 20 * MINUTES,
             initial_difficulty: Difficulty::from(10_000_000),
             floor_difficulty: Difficulty::from(100_000),
             finality_depth: 64,

@@ -77,7 +77,7 @@ use weir_primitives::{
     },
     parameters::{Measurement, Parameters, MAX_COMMITTEE},
     runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId, Balance, BlockNumber, EpochIndex, Hash, Milliseconds,
+    AccountId, Balance, BlockNumber, EpochIndex, Hash, UnixMilliseconds,
 };
 
 const BITS_PER_MBIT: u64 = 1_000_000;
@@ -226,7 +226,7 @@ pub mod pallet {
             /// The epoch.
             epoch: EpochIndex,
             /// The timestamp of its first block.
-            start: Milliseconds,
+            start: UnixMilliseconds,
             /// How many providers are challenged in it.
             providers: u32,
             /// How many challengers the committees are drawn from.
@@ -665,7 +665,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// The start and the deadline of the challenge at a position.
-    fn times(plan: &Plan, position: u32, parameters: &Parameters) -> Option<(Milliseconds, Milliseconds)> {
+    fn times(plan: &Plan, position: u32, parameters: &Parameters) -> Option<(UnixMilliseconds, UnixMilliseconds)> {
         let instant = draw::instant_of(position, plan.providers, parameters.measurement.instants);
         let start = parameters.measurement.instant(plan.start?, instant, parameters.consensus.block_time);
         Some((start, start.saturating_add(parameters.measurement.report_deadline)))

@@ -16,7 +16,7 @@ use weir_primitives::{
         peer_payload, Endpoints,
     },
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
-    AccountId, Balance, BlockNumber, EpochIndex, Milliseconds, PLANCK_PER_WEIR,
+    AccountId, Balance, BlockNumber, EpochIndex, Milliseconds, UnixMilliseconds, PLANCK_PER_WEIR,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -61,7 +61,7 @@ impl pallet_balances::Config for Test {
 
 thread_local! {
     static PARAMETERS: RefCell<Parameters> = RefCell::new(parameters());
-    static NOW: RefCell<Milliseconds> = const { RefCell::new(0) };
+    static NOW: RefCell<UnixMilliseconds> = const { RefCell::new(0) };
     static SNAPSHOTS: RefCell<Vec<(EpochIndex, Vec<MeasuredProvider>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -80,7 +80,7 @@ impl CurrentBlock for Clock {
         None
     }
 
-    fn timestamp() -> Milliseconds {
+    fn timestamp() -> UnixMilliseconds {
         NOW.with_borrow(|now| *now)
     }
 }

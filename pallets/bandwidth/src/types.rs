@@ -5,7 +5,7 @@ use weir_primitives::{
     measurement::{draw::Seed, estimator::guaranteed_bits_per_second, Endpoints, Outcome, PeerKey},
     parameters::{Measurement, MAX_WINDOW},
     runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId, Balance, BlockNumber, Milliseconds,
+    AccountId, Balance, BlockNumber, UnixMilliseconds,
 };
 
 /// A provider, and what was measured of it.
@@ -94,7 +94,7 @@ pub struct Plan {
     /// What order and committees are drawn from; set two blocks after the sets were frozen.
     pub seed: Option<Seed>,
     /// The timestamp of the epoch's first block; set when it begins.
-    pub start: Option<Milliseconds>,
+    pub start: Option<UnixMilliseconds>,
     /// How many providers are challenged.
     pub providers: u32,
     /// How many challengers there are to draw from.

@@ -8,7 +8,7 @@ use weir_primitives::{
     consensus::Difficulty,
     interfaces::CurrentBlock,
     parameters::{Consensus, Measurement, Parameters, Token as TokenParameters, RULES_VERSION},
-    AccountId, Balance, BlockNumber, Milliseconds, PLANCK_PER_WEIR,
+    AccountId, Balance, BlockNumber, UnixMilliseconds, PLANCK_PER_WEIR,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -102,7 +102,7 @@ impl CurrentBlock for CurrentAuthor {
         AUTHOR.with_borrow(Clone::clone)
     }
 
-    fn timestamp() -> Milliseconds {
+    fn timestamp() -> UnixMilliseconds {
         0
     }
 }

@@ -10,7 +10,7 @@
 //! spent there before the difficulty moved again (integral windup), so the anchor moves along while it is there.
 
 use super::Difficulty;
-use crate::{BlockNumber, Milliseconds};
+use crate::{BlockNumber, Milliseconds, UnixMilliseconds};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::U256;
@@ -24,7 +24,7 @@ pub struct Anchor {
     /// Its height.
     pub number: BlockNumber,
     /// Its timestamp.
-    pub timestamp: Milliseconds,
+    pub timestamp: UnixMilliseconds,
     /// The base difficulty of its child.
     pub difficulty: Difficulty,
 }
@@ -50,7 +50,7 @@ pub fn retarget(
     schedule: Schedule,
     anchor: Anchor,
     number: BlockNumber,
-    timestamp: Milliseconds,
+    timestamp: UnixMilliseconds,
 ) -> (Difficulty, Anchor) {
     let planned = i128::from(schedule.block_time).saturating_mul(i128::from(number.saturating_sub(anchor.number)));
     let passed = i128::from(timestamp).saturating_sub(i128::from(anchor.timestamp));

@@ -1,5 +1,5 @@
 use super::Difficulty;
-use crate::{AccountId, Milliseconds};
+use crate::{AccountId, UnixMilliseconds};
 use alloc::vec::Vec;
 use codec::{Decode, DecodeAll, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -20,7 +20,7 @@ pub struct PreDigest {
     /// The credit that the author spends on it.
     pub credit: Perbill,
     /// The timestamp of the block.
-    pub timestamp: Milliseconds,
+    pub timestamp: UnixMilliseconds,
 }
 
 impl PreDigest {

@@ -1,5 +1,5 @@
 use super::estimator::Sample;
-use crate::{AccountId, EpochIndex, Hash, Milliseconds};
+use crate::{AccountId, EpochIndex, Hash, UnixMilliseconds};
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -76,9 +76,9 @@ pub struct Duty {
     /// The position of the provider in the order of the epoch.
     pub position: u32,
     /// When all start: T0.
-    pub start: Milliseconds,
+    pub start: UnixMilliseconds,
     /// The last timestamp of a block that takes reports.
-    pub deadline: Milliseconds,
+    pub deadline: UnixMilliseconds,
     /// How fast each challenger sends.
     pub bits_per_second: u64,
     /// The most bytes that each challenger sends.
