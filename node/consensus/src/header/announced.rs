@@ -14,7 +14,7 @@ use sp_api::ProvideRuntimeApi;
 use sp_blockchain::{BlockStatus, HeaderBackend, HeaderMetadata};
 use sp_runtime::traits::{Block as BlockT, Header, NumberFor, SaturatedConversion};
 use std::sync::Arc;
-use weir_primitives::{runtime_api::ConsensusApi, Milliseconds, UnixMilliseconds};
+use weir_primitives::{runtime_api::ConsensusApi, BlockNumber, Milliseconds, UnixMilliseconds};
 
 /// What a header that is as it should be is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Place {
 /// How far our own chain has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
+    /// The height of our best block.
+    pub best: BlockNumber,
     /// How old our best block is by our clock; none for genesis, which has no date.
     pub age: Option<Milliseconds>,
     /// The wanted time between two blocks.
@@ -168,7 +170,7 @@ where
     fn progress(&self) -> Option<Progress> {
         let best = self.our_best.read()?;
         let age = best.date.map(|date| clock::now().saturating_sub(date));
-        Some(Progress { age, block_time: best.rules.block_time })
+        Some(Progress { best: best.anchor.number, age, block_time: best.rules.block_time })
     }
 }
 

@@ -20,7 +20,7 @@
 
 use crate::{
     clock,
-    header::announced::{HeaderCheck, Place},
+    header::announced::{HeaderCheck, Place, Progress},
     import::bad_blocks::BadBlocks,
     sync::{catch_up::CatchUp, orphans::Orphans, peer_clocks::PeerClocks, verified_headers::VerifiedHeaders},
     Metrics, Rejection,
@@ -103,7 +103,10 @@ pub struct PeerPolicy<B: BlockT> {
     is_misled: bool,
 }
 
-impl<B: BlockT> PeerPolicy<B> {
+impl<B: BlockT> PeerPolicy<B>
+where
+    NumberFor<B>: From<u32>,
+{
     /// Around a strategy.
     pub fn new(inner: Box<dyn SyncingStrategy<B>>, parts: Parts<B>) -> Self {
         Self {
@@ -175,7 +178,7 @@ impl<B: BlockT> PeerPolicy<B> {
     /// Takes a new block's date as a sign of its author's clock.
     fn compare_clocks(&mut self, place: Place) {
         let Place::Child { date } = place else { return };
-        if self.progress().is_none_or(|progress| progress.is_behind()) {
+        if self.progress().is_none_or(Progress::is_behind) {
             return;
         }
         let Some(offset) = self.clocks.saw_block(date, clock::now()) else { return };
@@ -192,7 +195,7 @@ impl<B: BlockT> PeerPolicy<B> {
         }
     }
 
-    fn progress(&self) -> Option<crate::header::announced::Progress> {
+    fn progress(&self) -> Option<Progress> {
         self.parts.check.progress()
     }
 
@@ -313,6 +316,15 @@ impl<B: BlockT> PeerPolicy<B> {
         self.inner.on_blocks_processed(0, 0, vec![(Err(error), self.parts.genesis)]);
     }
 
+    /// Our best block has this height now.
+    fn note_best(&mut self, number: NumberFor<B>) {
+        if number != self.parts.best {
+            self.parts.best = number;
+            self.best_since = Instant::now();
+            self.catch_up.best_changed(number.saturated_into(), self.best_since);
+        }
+    }
+
     fn is_catching_up(&self) -> bool {
         self.progress().is_some_and(|progress| {
             let patience = Duration::from_millis(progress.patience());
@@ -329,7 +341,10 @@ fn origin_of(inner: BlockOrigin, is_catching_up: bool) -> BlockOrigin {
     }
 }
 
-impl<B: BlockT> SyncingStrategy<B> for PeerPolicy<B> {
+impl<B: BlockT> SyncingStrategy<B> for PeerPolicy<B>
+where
+    NumberFor<B>: From<u32>,
+{
     fn on_validated_block_announce(
         &mut self,
         is_best: bool,
@@ -371,7 +386,12 @@ impl<B: BlockT> SyncingStrategy<B> for PeerPolicy<B> {
     }
 
     fn on_blocks_processed(&mut self, imported: usize, count: usize, results: Vec<Processed<B>>) {
-        let is_behind = self.progress().is_none_or(|progress| progress.is_behind());
+        let progress = self.progress();
+        let is_behind = progress.is_none_or(Progress::is_behind);
+        // While the node catches up nobody else tells of new best blocks.
+        if let Some(progress) = progress {
+            self.note_best(progress.best.into());
+        }
         // What comes behind a block that was refused for its place is built on it.
         let mut is_refused = false;
         let mut settled = Vec::with_capacity(results.len());
@@ -415,9 +435,7 @@ impl<B: BlockT> SyncingStrategy<B> for PeerPolicy<B> {
     }
 
     fn update_chain_info(&mut self, best_hash: &B::Hash, best_number: NumberFor<B>) {
-        self.parts.best = best_number;
-        self.best_since = Instant::now();
-        self.catch_up.best_changed(best_number.saturated_into(), self.best_since);
+        self.note_best(best_number);
         self.inner.update_chain_info(best_hash, best_number);
     }
 

@@ -37,7 +37,7 @@ use weir_consensus::{
 };
 use weir_primitives::{
     consensus::{author_payload, seal_payload, Difficulty, PreDigest, Seal, Work},
-    parameters::Consensus,
+    parameters::{Consensus, Parameters},
     runtime_api::ConsensusApi,
     Hash,
 };
@@ -269,6 +269,18 @@ impl Chain {
             dest: to.to_account_id().into(),
             value: weir_primitives::PLANCK_PER_WEIR / 100,
         });
+        self.signed(from, nonce, call)
+    }
+
+    /// A change of the parameters of the chain, as an upgrade would make it, by the sudo key.
+    pub fn change_parameters(&self, nonce: u32, parameters: &Parameters) -> OpaqueExtrinsic {
+        let key = pallet_difficulty::ChainParameters::<weir_runtime::Runtime>::hashed_key().to_vec();
+        let items = vec![(key, parameters.encode())];
+        let call = Box::new(RuntimeCall::System(frame_system::Call::set_storage { items }));
+        self.signed(Sr25519Keyring::Alice, nonce, RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }))
+    }
+
+    fn signed(&self, from: Sr25519Keyring, nonce: u32, call: RuntimeCall) -> OpaqueExtrinsic {
         let extension: TxExtension = (
             frame_system::AuthorizeCall::new(),
             frame_system::CheckNonZeroSender::new(),

@@ -7,3 +7,4 @@ mod forks;
 mod headers;
 mod peer_policy;
 mod queue;
+mod upgrade;

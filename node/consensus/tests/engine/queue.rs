@@ -19,7 +19,7 @@ use weir_primitives::{
 };
 use weir_runtime::opaque::Block;
 
-type Result = std::result::Result<BlockImportStatus<u32>, BlockImportError>;
+pub type Result = std::result::Result<BlockImportStatus<u32>, BlockImportError>;
 
 /// What a queue told of the blocks that it was given.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Link<Block> for Results {
 }
 
 /// Imports blocks through the queue, in these calls, and waits for all results.
-fn through<S: Strategy>(
+pub fn through<S: Strategy>(
     chain: &Chain,
     strategy: S,
     calls: Vec<Vec<Sealed>>,
