@@ -72,6 +72,11 @@ impl<H: Hash + Eq + Copy> Orphans<H> {
         true
     }
 
+    /// A peer delivered a block that was imported: it has its whole budget again.
+    pub fn delivered(&mut self, peer: &PeerId) {
+        self.budgets.remove(peer);
+    }
+
     /// A block turned out to leave the chain below what is final: neither it nor what is built on it is fetched any more.
     pub fn refuse(&mut self, hash: H) {
         self.refused.insert(hash, ());
@@ -103,6 +108,15 @@ mod tests {
             fetched += usize::from(orphans.try_fetch(peer, 2 * step, 2 * step + 1, now));
         }
         assert!((7..=8).contains(&fetched), "{fetched}");
+    }
+
+    #[test]
+    fn a_peer_that_delivers_is_not_held_up_while_a_node_catches_up_with_it() {
+        let (mut orphans, now, peer) = (Orphans::<u32>::default(), Instant::now(), PeerId::random());
+        for hash in 0..100 {
+            assert!(orphans.try_fetch(peer, 2 * hash, 2 * hash + 1, now));
+            orphans.delivered(&peer);
+        }
     }
 
     #[test]

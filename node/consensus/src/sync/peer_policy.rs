@@ -256,7 +256,12 @@ where
     /// Bans who is at fault for a result, and takes out of it what would make the inner strategy begin anew.
     fn settle(&mut self, (result, hash): Processed<B>, is_behind: bool) -> Processed<B> {
         let error = match result {
-            Ok(imported) => return (Ok(imported), hash),
+            Ok(imported) => {
+                if let BlockImportStatus::ImportedUnknown(_, _, Some(peer)) = &imported {
+                    self.orphans.delivered(peer);
+                }
+                return (Ok(imported), hash);
+            },
             Err(error) => error,
         };
         self.is_misled = true;
