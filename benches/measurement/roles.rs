@@ -40,36 +40,36 @@ use weir_probe::{
 /// What a challenger does that it should not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ChallengerLie {
-    /// It takes part, and says nothing more.
+    /// Takes part, and says nothing more.
     Silent,
-    /// It reports all that it might have sent, at once.
+    /// Reports all that it might have sent, at once.
     Claim,
-    /// It makes its keys in a way that the prover knows.
+    /// Makes its keys in a way that the prover knows.
     Keys,
 }
 
 /// What a prover does that it should not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProverLie {
-    /// Nothing.
+    /// Does not lie.
     None,
-    /// It commits to everything, with content that it makes up, at once.
+    /// Commits to everything, with content that it makes up, at once.
     Guess,
-    /// It commits for some in the middle of the train, and for the others long after.
+    /// Commits for some in the middle of the train, and for the others long after.
     EarlyAndLate,
-    /// It delays what it echoes, as if it were far away.
+    /// Delays what it echoes, as if it were far away.
     Echo,
-    /// It lets an accomplice with a faster line take part from another address.
+    /// Lets an accomplice with a faster line take part from another address.
     Accomplice,
-    /// Up: it sends before it knows the key.
+    /// Up: sends before it knows the key.
     Ahead,
-    /// It uses what it has of the measurement before.
+    /// Uses what it has of the measurement before.
     Replay,
-    /// It floods the challengers with packets and streams.
+    /// Floods the challengers with packets and streams.
     Flood,
-    /// It commits when a burst of the shaper counts for most.
+    /// Commits when a burst of the shaper counts for most.
     Burst,
-    /// It commits to everything of those whose keys it knows.
+    /// Commits to everything of those whose keys it knows.
     Keys,
 }
 

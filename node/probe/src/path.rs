@@ -49,11 +49,11 @@ pub fn is_same_machine(one: IpAddr, other: IpAddr) -> bool {
 /// The largest probe that arrived so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its size.
+    /// The size of the probe.
     pub size: IpBytes,
-    /// Its digest.
+    /// The digest of the probe.
     pub digest: Digest,
-    /// Where it came from.
+    /// The address that the probe came from.
     pub from: SocketAddr,
 }
 

@@ -37,7 +37,7 @@ const NAP: Duration = Duration::from_micros(600);
 /// Why a train cannot be expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It has more packets than [`MAX_PACKETS`], or together with the others more than [`MAX_PACKETS_IN_ALL`].
+    /// The train has more packets than [`MAX_PACKETS`], or together with the others more than [`MAX_PACKETS_IN_ALL`].
     #[error("the train has more packets than fit a measurement")]
     TooLong,
     /// There are [`MAX_TRAINS`] already.

@@ -45,16 +45,16 @@ pub fn pace_of(declared_bits_per_second: u64) -> Arc<Pace> {
 /// Why a challenger's part in a measurement came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It cannot be reached.
+    /// The challenger cannot be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// It went away, or does not keep to the protocol. The session is at its end.
+    /// The challenger went away, or does not keep to the protocol. The session is at its end.
     #[error("{0}")]
     Broken(#[from] Broken),
-    /// It does not take part, or does not count.
+    /// The challenger does not take part, or does not count.
     #[error("it refuses: {0}")]
     Refused(Refusal),
-    /// Its packets do not come through.
+    /// The challenger's packets do not come through.
     #[error("no packets come through to UDP port {0}: is it open, and forwarded by the router?")]
     NoPath(u16),
     /// Something is wrong on our side.
@@ -72,17 +72,17 @@ impl Failure {
 /// What came of one challenger's part.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What it counted.
+    /// What the challenger counted.
     pub counted: Counted,
     /// How large the packets were.
     pub size: IpBytes,
-    /// How many it agreed to send, or to be sent.
+    /// How many packets the challenger agreed to send, or to be sent.
     pub packets: u32,
-    /// How many packets were sent, by whom they were.
+    /// How many packets were sent, by the count of whoever sent them.
     pub sent: u32,
-    /// How many arrived, by whom they did.
+    /// How many packets arrived, by the count of whoever took them.
     pub received: u32,
-    /// How many of them came after one with a higher sequence number.
+    /// How many packets came after one with a higher sequence number.
     pub reordered: u32,
     /// How many arrived in each step of 10 ms.
     pub arrivals: Vec<u16>,
@@ -91,7 +91,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Whether it counted all that arrived, which it must where we can show it. Takes as long as the challenger's check.
+    /// Whether the challenger counted all that arrived, which it must where we can show it. Takes as long as its check.
     pub fn is_fair(&self) -> bool {
         let arrived = u64::from(self.received) * u64::from(self.size.0);
         let is_shown = self.evidence.as_ref().is_none_or(|(commitment, payload)| {
@@ -107,9 +107,9 @@ impl Part {
 pub struct Session {
     channel: Channel<Stream>,
     challenger_key: [u8; 32],
-    /// Where it is.
+    /// The address of the challenger.
     pub address: IpAddr,
-    /// What its clock shows, and how far it is.
+    /// How far the challenger's clock is off ours, and how far away the challenger is.
     pub clock: Sample,
 }
 

@@ -105,7 +105,7 @@ fn blocks_are_imported_in_the_order_in_which_they_came_in_whatever_calls() {
 }
 
 #[test]
-fn the_verdict_on_every_block_is_there_before_it_is_imported() {
+fn every_header_is_verified_before_its_block_is_imported() {
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let (chain, made) = (Chain::with(Options { metrics: Some(metrics.clone()), ..Options::default() }), blocks(8));
     through(&chain, Sequential, made.chunks(2).map(<[Sealed]>::to_vec).collect(), BlockOrigin::File);
@@ -115,7 +115,7 @@ fn the_verdict_on_every_block_is_there_before_it_is_imported() {
 }
 
 #[test]
-fn a_bad_block_is_its_senders_fault_and_those_behind_it_in_the_call_are_left_out() {
+fn a_bad_block_is_held_against_its_sender_and_those_behind_it_in_the_call_are_left_out() {
     let (chain, mut made) = (Chain::new(), blocks(6));
     made[3] = without_work(&made[3], &chain);
     let results = through(&chain, Rayon::new(2).unwrap(), vec![made.clone()], BlockOrigin::NetworkInitialSync);
