@@ -31,7 +31,7 @@ use weir_probe::{
         Clock, Counted, Direction, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES, MAX_TO_PROVER_BYTES,
     },
     packet::{Digest, Expected, IpBytes, Key, Tag},
-    path::{self, Found},
+    path_mtu::{self, Found},
     port::{Port, Probed, Train},
     reception::{Content, Expectation},
     time::{micros, UnixMicros},
@@ -235,7 +235,7 @@ async fn agree(
     let Found { mut size, mut digest, from } = probed.settled(STEP).await.ok_or("there is no path")?;
     if terms.direction == Direction::Down {
         let probe = || drop(port.send_probes(from, &tag, &known_key(&tag)));
-        let answer = channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP, path::AGAIN_AFTER, probe).await?;
+        let answer = channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP, path_mtu::AGAIN_AFTER, probe).await?;
         let ToChallenger::Path { size: agreed, digest: shown } = answer.0 else { return Err("out of turn".into()) };
         (size, digest) = (agreed, shown);
     }
@@ -394,7 +394,7 @@ impl Liar {
         };
         let arriving = port.expect(tag, expectation)?;
         let mut known = Expected::new(known_key(&tag), payload_of(size));
-        let knows_key = path::sequence_of(size).is_some_and(|sequence| known.digest(sequence) == digest);
+        let knows_key = path_mtu::sequence_of(size).is_some_and(|sequence| known.digest(sequence) == digest);
         let at_once = Duration::from_millis(1);
         let close = match self.lie {
             ProverLie::Guess | ProverLie::Replay => at_once,
@@ -445,7 +445,7 @@ impl Liar {
     ) -> Result<Counted> {
         let port = self.prover.port.clone();
         let probe = || drop(port.send_probes(challenger, &tag, &[0; 32]));
-        let ready = session.channel().receive_while(MAX_TO_PROVER_BYTES, STEP, path::AGAIN_AFTER, probe).await?;
+        let ready = session.channel().receive_while(MAX_TO_PROVER_BYTES, STEP, path_mtu::AGAIN_AFTER, probe).await?;
         let ToProver::Ready { size, packets, .. } = ready.0 else { return Err(format!("{:?}", ready.0).into()) };
         let until = terms.start.instant() + TRAIN;
         let send = |mouth: Arc<Port>, tag: Tag, key: Key, start: Instant| {

@@ -19,7 +19,7 @@ use weir_probe::{
     commitment::Commitment,
     message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES},
     packet::{self, Expected, Key, Tag},
-    path::{self, Found},
+    path_mtu::{self, Found},
     port::{Port, Train},
     reception::{Content, Expectation, MAX_PACKETS},
     share::{Share, Shares},
@@ -297,7 +297,7 @@ impl<H: Host> Challenger<H> {
         let endpoint = match admission.endpoint {
             None => None,
             Some(endpoint) => {
-                let is_own = from.iter().any(|ip| path::is_same_machine(*ip, endpoint.ip()));
+                let is_own = from.iter().any(|ip| path_mtu::is_same_machine(*ip, endpoint.ip()));
                 Some(is_own.then_some(endpoint).ok_or(Refusal::OtherAddress)?)
             },
         };
@@ -348,10 +348,11 @@ impl<H: Host> Challenger<H> {
         let key: Key = rand::random();
         sleep(Duration::from_millis(rand::random::<u64>() % PROBES_WITHIN_MS)).await;
         let probe = || drop(self.port.send_probes(to, &tag, &key));
-        let (answer, _) = channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
+        let (answer, _) =
+            channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP_WITHIN, path_mtu::AGAIN_AFTER, probe).await?;
         let ToChallenger::Path { size, digest } = answer else { return Err(Broken::OutOfTurn.into()) };
         let payload = size.payload(to.ip()).ok_or(Refusal::NoPath)?;
-        let sequence = path::sequence_of(size).ok_or(Refusal::NoPath)?;
+        let sequence = path_mtu::sequence_of(size).ok_or(Refusal::NoPath)?;
         if Expected::new(key, payload).digest(sequence) != digest {
             return Err(Refusal::NoPath.into());
         }

@@ -17,7 +17,7 @@ use weir_probe::{
     commitment::Commitment,
     message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_PROVER_BYTES},
     packet::{Expected, IpBytes, Key, Tag},
-    path::{self, Found},
+    path_mtu::{self, Found},
     port::{Port, Refused, Train},
     reception::{Content, Expectation, Received},
     share::Pace,
@@ -196,7 +196,7 @@ impl Prover {
         let found = {
             let settling = probed.settled(PROBE_WITHIN);
             tokio::pin!(settling);
-            let mut ticks = tokio::time::interval(path::AGAIN_AFTER);
+            let mut ticks = tokio::time::interval(path_mtu::AGAIN_AFTER);
             loop {
                 tokio::select! {
                     found = &mut settling => break found,
@@ -252,7 +252,8 @@ impl Prover {
     ) -> Result<Part, Failure> {
         let Probes { to, tag, .. } = *probes;
         let probe = || drop(self.outgoing.send_probes(to, &tag, &probes.key));
-        let ready = session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
+        let ready =
+            session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path_mtu::AGAIN_AFTER, probe).await?;
         let (size, packets, digest) = match ready.0 {
             ToProver::Ready { size, packets, digest } => (size, packets, digest),
             ToProver::Refused(refusal) => return Err(Failure::Refused(refusal)),
@@ -260,7 +261,7 @@ impl Prover {
         };
         // Nothing large is sent to a port that has not shown to be the challenger's.
         let payload = size.payload(to.ip()).ok_or(Broken::OutOfTurn)?;
-        let sequence = path::sequence_of(size).ok_or(Broken::OutOfTurn)?;
+        let sequence = path_mtu::sequence_of(size).ok_or(Broken::OutOfTurn)?;
         let is_shown = Expected::new(probes.key, payload).digest(sequence) == digest;
         if !is_shown || packets > size.packets_in(terms.budget_bytes()) {
             return Err(Broken::OutOfTurn.into());

@@ -1,4 +1,4 @@
-//! What size of packet the path carries, found before a measurement by sending one of each.
+//! Path MTU discovery: how large a packet the path carries, found before a measurement by sending one of each size.
 //!
 //! Packets are never fragmented, so that one which is too large for a link is lost. The largest that arrives is the size of
 //! the train. A challenger's probes are of its keystream: the digest that the prover sends back shows that the address takes
