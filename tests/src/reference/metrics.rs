@@ -65,5 +65,6 @@ fn with_labels(metrics: &Metrics) -> [&dyn Collector; 3] {
 /// The names of metrics in the source.
 fn in_source() -> BTreeSet<String> {
     let source = SOURCE.split_once("#[cfg(test)]").map_or(SOURCE, |(source, _)| source);
-    source.split('"').skip(1).step_by(2).filter(|text| text.starts_with("weir_")).map(ToString::to_string).collect()
+    let name = |(at, _): (usize, &str)| source.get(at + 1..)?.split('"').next().map(ToString::to_string);
+    source.match_indices("\"weir_").filter_map(name).collect()
 }

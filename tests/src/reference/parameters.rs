@@ -30,7 +30,7 @@ pub fn page() -> Result<Page> {
         match structure(&file, &type_text(&field.ty)) {
             Some(section) => {
                 body += &format!("\n## `{key}`\n\n{}\n\n", documentation(&section.attrs));
-                let rows = section.fields.iter().map(|field| row(field, &presets, Some(&key)));
+                let rows = section.fields.iter().map(|field| row(field, &presets, Some(key.as_str())));
                 body += &table(&head(&presets), rows.collect::<Result<Vec<_>>>()?);
             },
             None => single.push(row(field, &presets, None)?),
