@@ -59,7 +59,7 @@ fn described() -> Result<BTreeMap<String, Described>> {
 
 /// The metrics with labels, which are not gathered before there is something to count.
 fn with_labels(metrics: &Metrics) -> [&dyn Collector; 3] {
-    [&metrics.rejected, &metrics.banned, &metrics.verdicts]
+    [&metrics.rejected, &metrics.banned, &metrics.verified_headers]
 }
 
 /// The names of metrics in the source.
