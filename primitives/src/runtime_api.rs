@@ -41,21 +41,21 @@ impl NextBlock {
 pub struct ProviderStatus {
     /// The capacity that it declared and put up a bond for.
     pub declared_bits_per_second: u64,
-    /// What it is paid for and boosts with.
+    /// The guaranteed bandwidth, which the provider is paid for and boosts with.
     pub guaranteed_bits_per_second: u64,
     /// The last results, the oldest first.
     pub results: Vec<u64>,
     /// The last challenge.
     pub last: Option<Outcome>,
-    /// The author whose blocks it boosts.
+    /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
     /// The bond that is held.
     pub bond: Balance,
-    /// Its identity.
+    /// The identity of the provider's agent.
     pub peer: PeerKey,
-    /// Where it is measured.
+    /// Where the provider is measured.
     pub endpoints: Endpoints,
-    /// The block from which on the bond can be taken back, if it is leaving.
+    /// The block from which on the bond can be taken back, if the provider is leaving.
     pub leaving: Option<BlockNumber>,
 }
 
@@ -64,11 +64,11 @@ pub struct ProviderStatus {
 pub struct ChallengerStatus {
     /// The bond that is held.
     pub bond: Balance,
-    /// Its identity.
+    /// The identity of the challenger's agent.
     pub peer: PeerKey,
     /// Where provers reach it.
     pub endpoints: Endpoints,
-    /// How many reports it gave in time.
+    /// How many reports of the challenger were taken.
     pub reports: u64,
     /// The block from which on the bond can be taken back, if it is leaving.
     pub leaving: Option<BlockNumber>,
@@ -85,7 +85,7 @@ pub struct Supply {
     pub issued: Balance,
     /// Everything burned.
     pub burned: Balance,
-    /// What is held until it vests.
+    /// Rewards that are held until they vest.
     pub vesting: Balance,
     /// What exists now: issued less burned.
     pub existing: Balance,

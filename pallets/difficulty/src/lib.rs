@@ -100,7 +100,7 @@ pub mod pallet {
     pub trait Config: frame_system::Config<AccountId = AccountId, RuntimeEvent: From<Event<Self>>> {
         /// Is told of the author of each block.
         type OnAuthored: OnAuthored;
-        /// Measured by `scripts/weights`.
+        /// The weights of the hooks, counted from the code.
         type WeightInfo: WeightInfo;
     }
 
@@ -145,9 +145,9 @@ pub mod pallet {
     pub enum Event<T: Config> {
         /// A block was made easier by credit.
         CreditSpent {
-            /// Its author.
+            /// The author of the block.
             author: AccountId,
-            /// What was spent.
+            /// The credit that the author spent.
             credit: Perbill,
         },
         /// A snapshot of the bandwidth behind each author was taken.
@@ -156,9 +156,9 @@ pub mod pallet {
             epoch: EpochIndex,
             /// The first block whose gain it decides.
             from: BlockNumber,
-            /// How many authors are in it.
+            /// How many authors have a share in the snapshot.
             authors: u32,
-            /// The sum over all of them.
+            /// The sum of the bandwidth behind all of them.
             total_bits_per_second: u128,
         },
     }

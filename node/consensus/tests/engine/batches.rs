@@ -67,7 +67,7 @@ fn forge(author: Sr25519Keyring, block: &Sealed, forgery: Forgery, rules: Header
     }
 }
 
-fn verdicts<S: Strategy>(strategy: &S, headers: &[Header]) -> Vec<Option<Rejection>> {
+fn rejections<S: Strategy>(strategy: &S, headers: &[Header]) -> Vec<Option<Rejection>> {
     rules::context_free_all(strategy, headers, honest().0).into_iter().map(Result::err).collect()
 }
 
@@ -85,7 +85,7 @@ fn any_forgery() -> impl proptest::strategy::Strategy<Value = Forgery> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn both_strategies_give_every_header_the_verdict_that_it_gets_alone(
+    fn both_strategies_give_every_header_the_result_that_it_gets_alone(
         choices in proptest::collection::vec((0usize..3, any_forgery()), 0..150),
     ) {
         static POOL: OnceLock<Rayon> = OnceLock::new();
@@ -95,8 +95,8 @@ proptest! {
             .map(|(author, forgery)| forge(blocks[*author].0, &blocks[*author].1, *forgery, *rules))
             .collect();
         let alone: Vec<_> = headers.iter().map(|header| rules::context_free(header, *rules).err()).collect();
-        prop_assert_eq!(&verdicts(&Sequential, &headers), &alone);
-        prop_assert_eq!(&verdicts(POOL.get_or_init(|| Rayon::new(3).unwrap()), &headers), &alone);
+        prop_assert_eq!(&rejections(&Sequential, &headers), &alone);
+        prop_assert_eq!(&rejections(POOL.get_or_init(|| Rayon::new(3).unwrap()), &headers), &alone);
     }
 }
 

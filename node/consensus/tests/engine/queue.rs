@@ -125,7 +125,7 @@ fn every_header_is_verified_before_its_block_is_imported() {
 }
 
 #[test]
-fn a_bad_block_is_its_senders_fault_and_those_behind_it_in_the_call_are_left_out() {
+fn a_bad_block_is_held_against_its_sender_and_those_behind_it_in_the_call_are_left_out() {
     let (chain, mut made) = (Chain::new(), blocks(6));
     made[3] = without_work(&made[3], &chain);
     let results = through(&chain, Rayon::new(2).unwrap(), vec![made.clone()], BlockOrigin::NetworkInitialSync);
