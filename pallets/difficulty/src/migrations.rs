@@ -2,7 +2,7 @@
 
 /// To version 2: the distance and the limit of dates are parameters, and the weight of the chain is counted.
 pub mod v2 {
-    use crate::{pallet::STORAGE_VERSION, ChainParameters, Config, Pallet};
+    use crate::{ChainParameters, Config, Pallet};
     use codec::{Decode, Encode};
     use frame_support::{
         migrations::VersionedMigration, pallet_prelude::*, traits::UncheckedOnRuntimeUpgrade, weights::Weight,
@@ -111,7 +111,10 @@ pub mod v2 {
     #[cfg(test)]
     mod tests {
         use super::*;
-        use crate::mock::{execute, honest, new_test_ext, parameters, Test};
+        use crate::{
+            mock::{execute, honest, new_test_ext, parameters, Test},
+            pallet::STORAGE_VERSION,
+        };
         use frame_support::traits::{GetStorageVersion, OnRuntimeUpgrade};
 
         fn old() -> ParametersV1 {

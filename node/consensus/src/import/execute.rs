@@ -5,7 +5,6 @@
 //! read from the database without the cache of its trie. Only a panic of the runtime there, which comes as an error of its own
 //! kind, is a verdict on the block.
 
-use codec::Encode;
 use sc_client_api::backend::{Backend, TrieCacheContext};
 use sc_executor::error::Error as ExecutorError;
 use sp_core::traits::{CallContext, CodeExecutor};
