@@ -8,6 +8,7 @@
 //! - [`liar`]: a peer that keeps to no rule; [`crowd`]: many of them that attack one node.
 //! - [`transfer`]: transactions as a wallet makes them.
 //! - [`claims`]: what a network must show.
+//! - [`reference`]: the pages of `docs/reference/`.
 
 pub mod claims;
 pub mod crowd;
@@ -16,6 +17,7 @@ pub mod liar;
 pub mod network;
 pub mod observer;
 pub mod process;
+pub mod reference;
 pub mod shares;
 pub mod transfer;
 
