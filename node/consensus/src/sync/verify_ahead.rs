@@ -268,7 +268,8 @@ impl<B: BlockT, S: Strategy> Worker<B, S> {
 
 async fn sleep(time: Option<Duration>) {
     if let Some(time) = time {
-        tokio::time::sleep(time).await;
+        // Of no runtime in particular: the queue runs on whatever its spawner has.
+        futures_timer::Delay::new(time).await;
     }
 }
 

@@ -436,7 +436,8 @@ fn a_peer_on_a_branch_below_what_is_final_is_dropped_and_its_branch_is_not_fetch
     for _ in 0..50 {
         node.connect(fork[13].hash(), 14, Some(fork.clone()));
     }
-    assert_eq!(node.requests(), after_first);
+    let later: Vec<_> = node.downloader.requests.lock()[after_first..].to_vec();
+    assert!(later.is_empty(), "{} {later:?}", after_first);
 }
 
 #[test]
