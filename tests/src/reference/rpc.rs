@@ -17,8 +17,7 @@ const SOURCE: &str = include_str!("../../../node/src/rpc.rs");
 
 const INTRODUCTION: &str = "\
 The methods of this chain are declared in `node/src/rpc.rs`. All others are the SDK's; the list is the answer of `rpc_methods` of
-a node that was started with `--chain dev`. Unsafe ones are refused to strangers, see
-[operating.md](../operating.md#ports). `state_call` reaches the runtime APIs of `primitives/src/runtime_api.rs`.";
+an archive node; others have no `archive_*`. Unsafe methods are refused to strangers, see [operating.md](../operating.md#ports). `state_call` reaches the runtime APIs of `primitives/src/runtime_api.rs`.";
 
 /// The page of RPC methods.
 pub async fn page() -> Result<Page> {
@@ -34,10 +33,10 @@ pub async fn page() -> Result<Page> {
     let mut body = String::from("## Methods of this chain\n\n");
     for (name, method) in methods(&file) {
         body += &format!("### `{name}`\n\n{}\n\n", documentation(&method.attrs));
-        body += &format!("Parameters: {}.\n", parameters(method));
+        body += &format!("- Parameters: {}.\n", parameters(method));
         let answer = return_text(&method.sig.output);
         let answer = answer.strip_prefix("RpcResult<").and_then(|text| text.strip_suffix('>')).unwrap_or(&answer);
-        body += &format!("Answer: `{answer}`.\n\n");
+        body += &format!("- Answer: `{answer}`.\n\n");
         let inner = answer.strip_prefix("Option<").and_then(|text| text.strip_suffix('>')).unwrap_or(answer);
         if let Some(structure) = structures.iter().find(|structure| structure.ident == inner) {
             body += &fields(structure);
