@@ -17,7 +17,8 @@ const SOURCE: &str = include_str!("../../../node/src/rpc.rs");
 
 const INTRODUCTION: &str = "\
 The methods of this chain are declared in `node/src/rpc.rs`. All others are the SDK's; the list is the answer of `rpc_methods` of
-an archive node; others have no `archive_*`. Unsafe methods are refused to strangers, see [operating.md](../operating.md#ports). `state_call` reaches the runtime APIs of `primitives/src/runtime_api.rs`.";
+an archive node, and others have no `archive_*`. Unsafe methods are refused to strangers, see
+[operating.md](../operating.md#ports). `state_call` reaches the runtime APIs of `primitives/src/runtime_api.rs`.";
 
 /// The page of RPC methods.
 pub async fn page() -> Result<Page> {
