@@ -105,6 +105,7 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     // them up.
     run.shared_params.log.insert(0, "sub-libp2p::peerstore=error,peerset=error,sync=error".into());
     cli.create_runner(&run)?.run_node_until_exit(|config| async move {
+        preflight::keys_are_private(&*config.chain_spec)?;
         preflight::ports_are_free(&config)?;
         match config.network.network_backend {
             NetworkBackendType::Libp2p => {
