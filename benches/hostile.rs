@@ -264,6 +264,7 @@ async fn run() -> ExitCode {
         author: author.map(Into::into),
         boot_node,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     };
     let mut miner = NodeProcess::start(settings("miner", Some("//Alice"), None)).expect("the miner starts");

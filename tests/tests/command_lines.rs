@@ -133,6 +133,7 @@ async fn a_chain_that_others_can_reach_runs_with_keys_of_ones_own_alone() {
         author: None,
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })
     .unwrap();
@@ -194,6 +195,7 @@ async fn a_database_of_another_chain_or_a_damaged_one_is_refused() {
         author: None,
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })
     .unwrap();
@@ -296,6 +298,7 @@ async fn blocks_that_one_node_exports_another_imports_and_checks() {
         author: Some("//Alice".into()),
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })
     .unwrap();
