@@ -20,8 +20,8 @@ use std::{
 use weir_primitives::{parameters::Parameters, runtime_api::ConsensusApi, AccountId};
 use weir_runtime::opaque::Block;
 
-/// That a chain which is not for one machine alone is ruled by no key whose secret everybody has, and endows none. Says who
-/// rules it.
+/// That a chain which is not for one machine alone is ruled by no key whose secret everybody has, and endows none. Says
+/// who rules it.
 pub fn keys_are_private(spec: &dyn ChainSpec) -> sc_cli::Result<()> {
     if matches!(spec.chain_type(), ChainType::Development | ChainType::Local) {
         return Ok(());
@@ -33,16 +33,16 @@ pub fn keys_are_private(spec: &dyn ChainSpec) -> sc_cli::Result<()> {
     let sudo = sudo_key(&storage);
     if let Some((account, secret)) = sudo.as_ref().and_then(|account| known.get_key_value(account)) {
         return Err(Error::Input(format!(
-            "everybody has the secret of {account} ({secret}), the sudo key of {name}, and could take the chain over; make a \
-             key with `weir-node key generate --scheme sr25519`, and put its address under sudo.key in the chain spec; only \
-             chains of type Development and Local may have well-known keys"
+            "everybody has the secret of {account} ({secret}), the sudo key of {name}, and could take the chain over; make \
+             a key with `weir-node key generate --scheme sr25519`, and put its address under sudo.key in the chain spec; \
+             only chains of type Development and Local may have well-known keys"
         )));
     }
     if let Some((account, secret)) = accounts(&storage).find_map(|account| known.get_key_value(&account)) {
         return Err(Error::Input(format!(
-            "everybody has the secret of {account} ({secret}), which the genesis of {name} endows; put an address of your own in \
-             its place under balances.balances in the chain spec; only chains of type Development and Local may have \
-             well-known accounts"
+            "everybody has the secret of {account} ({secret}), which the genesis of {name} endows; put an address of \
+             your own in its place under balances.balances in the chain spec; only chains of type Development and Local \
+             may have well-known accounts"
         )));
     }
     match sudo {

@@ -118,8 +118,8 @@ impl Drop for Process {
     }
 }
 
-/// What sets the wall clock of a program off from outside, whatever it is built with: libfaketime. What measures how long
-/// something took is left alone, as by a clock that is wrong; so are the times of files.
+/// What sets the wall clock of a program off from outside, whatever it is built with: libfaketime. What measures how
+/// long something took is left alone, as by a clock that is wrong; so are the times of files.
 fn faketime(offset_ms: i64) -> Result<Vec<(&'static str, String)>> {
     let folders = ["/usr/lib", "/usr/lib64"].into_iter().flat_map(|folder| {
         let below = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());

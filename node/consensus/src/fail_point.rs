@@ -1,5 +1,5 @@
-//! Points where a test can make a node fail or misbehave. Without the feature `fail-points`, which nothing that ships is built
-//! with, there is no way to set one, and passing one does nothing.
+//! Points where a test can make a node fail or misbehave. Without the feature `fail-points`, which nothing that ships is
+//! built with, there is no way to set one, and passing one does nothing.
 
 /// Where a process can be made to end, as a power cut would end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

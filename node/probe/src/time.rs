@@ -3,8 +3,8 @@
 use codec::{Decode, Encode};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A clock that is off, for tests of clocks that differ. One shifted from outside would not do: the kernel stamps packets by
-/// its own.
+/// A clock that is off, for tests of clocks that differ. One shifted from outside would not do: the kernel stamps packets
+/// by its own.
 #[cfg(feature = "test-clock")]
 mod test_clock {
     use std::sync::atomic::{AtomicI64, Ordering};
