@@ -25,6 +25,7 @@ struct Cli {
     /// Sets the agent's clock off by so many milliseconds, for tests.
     #[cfg(feature = "test-clock")]
     #[arg(long, value_name = "MILLISECONDS", global = true, allow_negative_numbers = true, default_value_t = 0)]
+    #[arg(help_heading = "For tests only")]
     test_clock_offset: i64,
 }
 
