@@ -131,6 +131,7 @@ async fn all() -> Result<Vec<String>> {
         author: None,
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })?;
     let node = process.connect().await?;
