@@ -55,6 +55,7 @@ fn provider() -> Result<f64> {
         author: Some("//Alice".into()),
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })?;
     // An agent does not wait for its first node.

@@ -66,17 +66,24 @@ impl Network {
 ///
 /// One sentence that says what to do.
 pub fn load(id: &str) -> Result<ChainSpec, String> {
-    let network = match id {
-        "dev" => include_str!("../../chain-specs/dev.json"),
-        "local" => include_str!("../../chain-specs/local.json"),
-        "" | "testnet" => include_str!("../../chain-specs/testnet.json"),
-        path => {
-            check_parameters(path)?;
-            return ChainSpec::from_json_file(PathBuf::from(path)).map_err(|error| {
-                format!("'{path}' is neither a network (dev, local, testnet) nor a readable chain spec: {error}")
-            });
-        },
-    };
+    let network =
+        match id {
+            "dev" => include_str!("../../chain-specs/dev.json"),
+            "local" => include_str!("../../chain-specs/local.json"),
+            // None was named. What runs then must be what the user meant.
+            "" => return Err(
+                "say which chain: --dev for one node with blocks of a second, --chain local for a few nodes on one \
+                        machine, or --chain FILE for the chain spec of any other network"
+                    .into(),
+            ),
+            "testnet" => include_str!("../../chain-specs/testnet.json"),
+            path => {
+                check_parameters(path)?;
+                return ChainSpec::from_json_file(PathBuf::from(path)).map_err(|error| {
+                    format!("'{path}' is neither a network (dev, local, testnet) nor a readable chain spec: {error}")
+                });
+            },
+        };
     serde_json::from_str::<Network>(network).map_err(|error| error.to_string())?.into_spec()
 }
 
@@ -110,6 +117,15 @@ mod tests {
             let storage = load(id).unwrap().build_storage().unwrap();
             assert!(!storage.top.is_empty(), "{id}");
         }
+    }
+
+    #[test]
+    fn without_a_name_there_is_no_chain() {
+        let error = load("").err().unwrap();
+        assert!(
+            error.contains("--dev") && error.contains("--chain local") && error.contains("--chain FILE"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The command line.
 
 use sc_cli::RunCmd;
-use weir_consensus::fail_point::Point;
 use weir_primitives::{AccountId, BlockNumber};
 
 /// A node of the Weir chain.
@@ -18,32 +17,11 @@ pub struct Cli {
     #[clap(flatten)]
     pub mining: MiningArgs,
 
-    #[clap(flatten)]
-    pub faults: FaultArgs,
-}
-
-/// Faults to be had on purpose, by tests of what they do. Of no use to anyone else.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Faults, for tests only")]
-pub struct FaultArgs {
-    /// Makes this node's clock wrong by a number of milliseconds.
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0, allow_negative_numbers = true)]
-    pub test_clock_offset: i64,
-
-    /// Ends this node without warning at a point, when its chain has come to a height: before-import, after-import,
-    /// before-finality or after-finality.
-    #[arg(long, value_name = "POINT@HEIGHT", value_parser = parse_fault)]
-    pub test_abort_at: Option<(Point, u64)>,
-}
-
-fn parse_fault(text: &str) -> Result<(Point, u64), String> {
-    let (name, height) = text.split_once('@').ok_or("expected POINT@HEIGHT")?;
-    let point = Point::ALL.into_iter().find(|point| point.name() == name);
-    let names = Point::ALL.map(Point::name).join(", ");
-    Ok((
-        point.ok_or_else(|| format!("the point must be one of {names}"))?,
-        height.parse().map_err(|_| "the height must be a number")?,
-    ))
+    /// Makes this node fail on purpose: end without warning at a point (before-import, after-import, before-finality or
+    /// after-finality) when it comes there at a height or above, or date its blocks as far ahead as may be (date-ahead).
+    #[cfg(feature = "fail-points")]
+    #[arg(long = "fail-point", value_name = "POINT@HEIGHT|date-ahead", help_heading = "For tests only")]
+    pub fail_points: Vec<weir_consensus::fail_point::FailPoint>,
 }
 
 /// How a validator mines. Mining is switched on by `--validator`, or by `--dev`.

@@ -94,10 +94,8 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     }
     let mut mining = cli.mining.clone();
     mining.chain = cli.run.shared_params.chain_id(cli.run.shared_params.is_dev());
-    weir_consensus::clock::shift(cli.faults.test_clock_offset);
-    if let Some((point, height)) = cli.faults.test_abort_at {
-        weir_consensus::fail_point::end_at(point, height);
-    }
+    #[cfg(feature = "fail-points")]
+    cli.fail_points.iter().copied().for_each(weir_consensus::fail_point::set);
     let mut run = cli.run.clone();
     // A template is built several times per block; what the user asks for with --log comes after, and wins.
     run.shared_params.log.insert(0, "sc_basic_authorship=warn".into());
@@ -105,6 +103,7 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     // them up.
     run.shared_params.log.insert(0, "sub-libp2p::peerstore=error,peerset=error,sync=error".into());
     cli.create_runner(&run)?.run_node_until_exit(|config| async move {
+        preflight::keys_are_private(&*config.chain_spec)?;
         preflight::ports_are_free(&config)?;
         match config.network.network_backend {
             NetworkBackendType::Libp2p => {

@@ -316,6 +316,7 @@ impl Checker {
             author: None,
             boot_node,
             state_pruning: Some(256),
+            clock_offset_ms: 0,
             more: vec![],
         })?;
         let node = late.connect().await?;

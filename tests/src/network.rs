@@ -88,6 +88,8 @@ pub struct NodeSettings {
     pub boot_node: Option<String>,
     /// Of how many finalized blocks the node keeps the state; all if none is said.
     pub state_pruning: Option<u32>,
+    /// How far the node's clock is off, in milliseconds: ahead if positive.
+    pub clock_offset_ms: i64,
     /// Further arguments of the command line.
     pub more: Vec<String>,
 }
@@ -168,7 +170,8 @@ impl NodeProcess {
             arguments.extend(["--bootnodes".into(), boot_node.clone()]);
         }
         arguments.extend(settings.more.iter().cloned());
-        Process::start(&binary("weir-node")?, arguments, settings.base_path.join("node.log"))
+        let log = settings.base_path.join("node.log");
+        Process::start_with_clock(&binary("weir-node")?, arguments, settings.clock_offset_ms, log)
     }
 
     /// The WebSocket address of the node's JSON-RPC.
@@ -327,6 +330,7 @@ impl Network {
                 boot_node,
                 // The first one answers for every block; the others prune, as nodes do.
                 state_pruning: (index > 0).then_some(PRUNED_AFTER),
+                clock_offset_ms: 0,
                 more: vec![],
             })?);
         }

@@ -32,9 +32,37 @@ impl Process {
         arguments: impl IntoIterator<Item = A>,
         log: PathBuf,
     ) -> Result<Self> {
+        Self::start_with(program, arguments, [], log)
+    }
+
+    /// Starts a program whose clock is off.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`], and when no clock can be set off.
+    pub fn start_with_clock<A: AsRef<OsStr>>(
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        clock_offset_ms: i64,
+        log: PathBuf,
+    ) -> Result<Self> {
+        let environment = match clock_offset_ms {
+            0 => vec![],
+            off => faketime(off)?,
+        };
+        Self::start_with(program, arguments, environment, log)
+    }
+
+    fn start_with<A: AsRef<OsStr>>(
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        environment: impl IntoIterator<Item = (&'static str, String)>,
+        log: PathBuf,
+    ) -> Result<Self> {
         let file = File::options().create(true).append(true).open(&log)?;
         let child = Command::new(program)
             .args(arguments)
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
@@ -88,6 +116,28 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// What sets the wall clock of a program off from outside, whatever it is built with: libfaketime. What measures how
+/// long something took is left alone, as by a clock that is wrong; so are the times of files.
+fn faketime(offset_ms: i64) -> Result<Vec<(&'static str, String)>> {
+    let folders = ["/usr/lib", "/usr/lib64"].into_iter().flat_map(|folder| {
+        let below = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        below.chain([PathBuf::from(folder)])
+    });
+    let library = folders
+        .map(|folder| folder.join("faketime/libfaketime.so.1"))
+        .find(|path| path.is_file())
+        .ok_or("libfaketime is missing; scripts/setup --with-tools installs it")?;
+    Ok(vec![
+        ("LD_PRELOAD", library.display().to_string()),
+        // Seconds, with the sign that makes them an offset.
+        ("FAKETIME", format!("{:+.3}", offset_ms as f64 / 1_000.0)),
+        // Of its versions, each knows one of these two.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+        ("DONT_FAKE_MONOTONIC", "1".into()),
+        ("NO_FAKE_STAT", "1".into()),
+    ])
 }
 
 /// Runs a program to its end.

@@ -103,6 +103,46 @@ fn the_node_refuses_what_is_no_chain_spec() {
 }
 
 #[test]
+fn the_node_does_not_choose_a_chain_by_itself() {
+    for arguments in [vec!["--tmp"], vec!["--tmp", "--alice"], vec!["purge-chain", "-y"]] {
+        assert_refused(&node(&arguments), &["say which chain", "--dev", "--chain local", "--chain FILE"]);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_others_can_reach_runs_with_keys_of_ones_own_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let exported = fs::read(chain_spec(folder.path())).unwrap();
+    let mut spec: serde_json::Value = serde_json::from_slice(&exported).unwrap();
+    spec["chainType"] = "Live".into();
+    let live = folder.path().join("live.json");
+    fs::write(&live, spec.to_string()).unwrap();
+    assert_refused(
+        &node(&["--chain", &text(&live), "--tmp"]),
+        &["(//Alice)", "sudo key of Weir Development", "weir-node key generate", "sudo.key"],
+    );
+
+    let own = tempfile::tempdir().unwrap();
+    let sudo = "5C62Ck4UrFPiBtoCmeSrgF7x9yv9mn38446dhCpsi2mLHiFT";
+    let chain = write_chain_spec(own.path(), "testnet", |genesis| genesis["sudo"]["key"] = sudo.into()).unwrap();
+    let base_path = own.path().join("node");
+    let mut started = NodeProcess::start(NodeSettings {
+        name: "own".into(),
+        chain,
+        base_path: base_path.clone(),
+        author: None,
+        boot_node: None,
+        state_pruning: None,
+        clock_offset_ms: 0,
+        more: vec![],
+    })
+    .unwrap();
+    started.connect().await.unwrap();
+    let log = fs::read_to_string(base_path.join("node.log")).unwrap();
+    assert!(log.contains(&format!("whoever has the secret of {sudo}, the sudo key of Weir Testnet")), "{log}");
+}
+
+#[test]
 fn the_node_refuses_every_sync_but_the_full_one() {
     for mode in ["fast", "fast-unsafe", "warp"] {
         assert_refused(&node(&["--dev", "--sync", mode]), &["synced in full", "leave out --sync"]);
@@ -155,6 +195,7 @@ async fn a_database_of_another_chain_or_a_damaged_one_is_refused() {
         author: None,
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })
     .unwrap();
@@ -237,11 +278,11 @@ fn the_agent_refuses_a_port_that_is_in_use() {
 #[test]
 fn scripts_have_help_and_refuse_what_they_do_not_know() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
-    for script in ["reference", "setup", "test", "testnet", "weights"] {
+    for script in ["clean-system", "reference", "setup", "test", "testnet", "weights"] {
         let help = run(&scripts.join(script), ["--help"], WITHIN).unwrap();
         assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).starts_with("Usage: "), "{script}");
     }
-    for script in ["reference", "setup", "test", "weights"] {
+    for script in ["clean-system", "reference", "setup", "test", "weights"] {
         assert!(!run(&scripts.join(script), ["--nonsense"], WITHIN).unwrap().status.success(), "{script}");
     }
 }
@@ -257,6 +298,7 @@ async fn blocks_that_one_node_exports_another_imports_and_checks() {
         author: Some("//Alice".into()),
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })
     .unwrap();

@@ -9,7 +9,6 @@ use std::{
 };
 use subxt::{rpcs::rpc_params, utils::H256};
 use weir_agent::chain::Node;
-use weir_consensus::fail_point::Point;
 use weir_e2e::{
     network::{account, calibrate, write_chain_spec, NodeProcess, NodeSettings},
     observer::{block_at, finalized, height_of, view},
@@ -21,6 +20,9 @@ use weir_e2e::{
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long anything may take on a busy machine.
 const WITHIN: Duration = Duration::from_secs(400);
+
+/// Where a node can be made to end.
+const FAIL_POINTS: [&str; 4] = ["before-import", "after-import", "before-finality", "after-finality"];
 
 /// A chain of its own, in a folder that goes with it.
 struct Lab {
@@ -51,7 +53,16 @@ impl Lab {
 
     /// Starts a node that knows no other.
     async fn start(&self, name: &str, author: Option<&str>, more: &[&str]) -> Peer {
-        let mut process = NodeProcess::start(self.settings(name, author, more)).unwrap();
+        self.start_with(self.settings(name, author, more)).await
+    }
+
+    /// Starts a node that knows no other, and whose clock is off.
+    async fn start_with_clock(&self, name: &str, author: Option<&str>, clock_offset_ms: i64) -> Peer {
+        self.start_with(NodeSettings { clock_offset_ms, ..self.settings(name, author, &[]) }).await
+    }
+
+    async fn start_with(&self, settings: NodeSettings) -> Peer {
+        let mut process = NodeProcess::start(settings).unwrap();
         let address = process.address().await.unwrap();
         let node = process.connect().await.unwrap();
         Peer { process, node, address }
@@ -65,6 +76,7 @@ impl Lab {
             author: author.map(Into::into),
             boot_node: None,
             state_pruning: None,
+            clock_offset_ms: 0,
             more: ["--reserved-only"].iter().chain(more).map(ToString::to_string).collect(),
         }
     }
@@ -223,10 +235,10 @@ async fn a_node_that_ends_at_any_point_of_import_or_finality_goes_on_with_its_we
     let mut peer = lab.start("ended", Some("//Alice"), &[]).await;
     let usual = peer.process.settings.more.clone();
     let mut height = 12;
-    for point in Point::ALL {
+    for point in FAIL_POINTS {
         peer.kill();
-        let fail_point = format!("{}@{height}", point.name());
-        peer.process.settings.more.extend(["--test-abort-at".into(), fail_point.clone()]);
+        let fail_point = format!("{point}@{height}");
+        peer.process.settings.more.extend(["--fail-point".into(), fail_point.clone()]);
         peer.process.restart().unwrap();
         let begun = Instant::now();
         let ended = loop {
@@ -249,8 +261,8 @@ async fn a_node_that_ends_at_any_point_of_import_or_finality_goes_on_with_its_we
 async fn a_clock_that_is_ten_seconds_off_holds_nobody_up() {
     let lab = Lab::new(8, 3);
     let honest = lab.start("honest", Some("//Alice"), &[]).await;
-    let ahead = lab.start("ahead", Some("//Bob"), &["--test-clock-offset", "10000"]).await;
-    let behind = lab.start("behind", Some("//Charlie"), &["--test-clock-offset", "-10000"]).await;
+    let ahead = lab.start_with_clock("ahead", Some("//Bob"), 10_000).await;
+    let behind = lab.start_with_clock("behind", Some("//Charlie"), -10_000).await;
     let nodes = [&honest.node, &ahead.node, &behind.node];
     link(&honest, &ahead).await;
     link(&honest, &behind).await;
@@ -269,12 +281,14 @@ async fn a_clock_that_is_ten_seconds_off_holds_nobody_up() {
     assert!(authors.contains(&account("//Bob").unwrap()));
 }
 
+/// The offset of a clock that shows the same time of the day before.
+const YESTERDAY_MS: i64 = -86_400_000;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_slept_for_a_day_and_a_node_that_was_away_meanwhile_go_on() {
     let lab = Lab::new(8, 1);
-    let yesterday = ["--test-clock-offset", "-86400000"];
-    let mut awake = lab.start("awake", Some("//Alice"), &yesterday).await;
-    let mut away = lab.start("away", None, &yesterday).await;
+    let mut awake = lab.start_with_clock("awake", Some("//Alice"), YESTERDAY_MS).await;
+    let mut away = lab.start_with_clock("away", None, YESTERDAY_MS).await;
     link(&awake, &away).await;
     until_height(&away.node, 3).await;
     away.kill();
@@ -284,7 +298,7 @@ async fn a_network_that_slept_for_a_day_and_a_node_that_was_away_meanwhile_go_on
 
     // A day later.
     for peer in [&mut awake, &mut away] {
-        peer.process.settings.more.truncate(1);
+        peer.process.settings.clock_offset_ms = 0;
         peer.restart().await;
     }
     link(&awake, &away).await;

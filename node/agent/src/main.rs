@@ -13,7 +13,7 @@ use weir_agent::{
     plot, rate::Rate, status, Fatal,
 };
 use weir_primitives::AccountId;
-use weir_probe::{message::Direction, time::set_test_offset};
+use weir_probe::message::Direction;
 
 /// Sells, measures and looks at bandwidth on the Weir chain.
 #[derive(Parser)]
@@ -22,8 +22,10 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// For tests: sets the agent's clock off by so many milliseconds.
-    #[arg(long, global = true, hide = true, allow_negative_numbers = true, default_value_t = 0)]
+    /// Sets the agent's clock off by so many milliseconds, for tests.
+    #[cfg(feature = "test-clock")]
+    #[arg(long, value_name = "MILLISECONDS", global = true, allow_negative_numbers = true, default_value_t = 0)]
+    #[arg(help_heading = "For tests only")]
     test_clock_offset: i64,
 }
 
@@ -344,7 +346,8 @@ async fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,weir_agent=info,weir_probe=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let cli = Cli::parse();
-    set_test_offset(cli.test_clock_offset.saturating_mul(1_000));
+    #[cfg(feature = "test-clock")]
+    weir_probe::time::set_test_offset(cli.test_clock_offset.saturating_mul(1_000));
     match run(cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

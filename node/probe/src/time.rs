@@ -1,18 +1,29 @@
 //! The wall clock, which measurements share.
 
 use codec::{Decode, Encode};
-use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How far our clock is set off on purpose, in microseconds.
-static OFFSET_US: AtomicI64 = AtomicI64::new(0);
+/// A clock that is off, for tests of clocks that differ. One shifted from outside would not do: the kernel stamps packets
+/// by its own.
+#[cfg(feature = "test-clock")]
+mod test_clock {
+    use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Sets the clock of this process off, so that tests can have clocks that differ.
-pub fn set_test_offset(microseconds: i64) {
-    OFFSET_US.store(microseconds, Ordering::Relaxed);
+    /// How far our clock is set off, in microseconds.
+    static OFFSET_US: AtomicI64 = AtomicI64::new(0);
+
+    /// Sets the clock of this process off by a number of microseconds.
+    pub fn set_test_offset(microseconds: i64) {
+        OFFSET_US.store(microseconds, Ordering::Relaxed);
+    }
+
+    pub(super) fn offset_us() -> i64 {
+        OFFSET_US.load(Ordering::Relaxed)
+    }
 }
+
+#[cfg(feature = "test-clock")]
+pub use test_clock::set_test_offset;
 
 /// A moment by some agent's wall clock, in microseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -26,7 +37,10 @@ impl UnixMicros {
 
     /// What our clock showed when the system's showed this.
     pub(crate) fn of_system(since_epoch: Duration) -> Self {
-        Self(micros(since_epoch)).shifted(OFFSET_US.load(Ordering::Relaxed))
+        let shown = micros(since_epoch);
+        #[cfg(feature = "test-clock")]
+        let shown = shown.saturating_add_signed(test_clock::offset_us());
+        Self(shown)
     }
 
     /// A moment in milliseconds, as the chain counts.
@@ -61,10 +75,6 @@ impl UnixMicros {
     /// When this process will see its clock show this; now, if that has passed.
     pub fn instant(self) -> Instant {
         Instant::now() + self.since(Self::now())
-    }
-
-    fn shifted(self, microseconds: i64) -> Self {
-        Self(self.0.saturating_add_signed(microseconds))
     }
 }
 

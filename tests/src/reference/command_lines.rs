@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 /// The width of the text, in characters.
 const WIDTH: &str = "100";
 
-/// The headings of options that a build for tests has, and a published one has not.
-const FOR_TESTS: [&str; 2] = ["Faults, for tests only", "Fail points"];
+/// The heading of options that a build for tests has, and a published one has not.
+const FOR_TESTS: &str = "For tests only:";
 
-/// How an option begins that is only for tests.
-const TEST_OPTION: &str = "--test-";
+/// How options begin that are only for tests.
+const TEST_OPTIONS: [&str; 2] = ["--test-", "--fail-point"];
 
 const INTRODUCTION: &str = "\
 What `--help` of each command says. [operating.md](../operating.md) says how to use them. The scripts of this repository describe
@@ -30,10 +30,8 @@ pub fn page() -> Result<Page> {
 fn describe(program: &str, path: &mut Vec<String>, body: &mut String) -> Result<()> {
     let help = without_test_options(&help(program, path)?);
     let name = [&[program.to_string()], path.as_slice()].concat().join(" ");
-    if help.contains(TEST_OPTION) {
-        return Err(
-            format!("'{name} --help' has an option {TEST_OPTION}* outside of the headings {FOR_TESTS:?}").into()
-        );
+    if let Some(option) = TEST_OPTIONS.iter().find(|option| help.contains(*option)) {
+        return Err(format!("'{name} --help' has {option}* outside of the heading '{FOR_TESTS}'").into());
     }
     let level = if path.is_empty() { "##" } else { "###" };
     *body += &format!("{level} `{name}`\n\n```text\n{help}\n```\n\n");
@@ -65,14 +63,14 @@ fn help(program: &str, path: &[String]) -> Result<String> {
     Ok(lines.join("\n").trim().to_string())
 }
 
-/// Help without the options under headings that are only for tests. A heading is a line that is not indented and ends with a
-/// colon, and its options are all that is indented below it.
+/// Help without the options under the heading of those that are only for tests. A heading is a line that is not indented, and
+/// its options are all that is indented below it.
 fn without_test_options(help: &str) -> String {
     let mut kept = Vec::new();
     let mut is_for_tests = false;
     for line in help.lines() {
         if !line.starts_with(' ') && !line.is_empty() {
-            is_for_tests = line.ends_with(':') && FOR_TESTS.iter().any(|heading| line.starts_with(heading));
+            is_for_tests = line == FOR_TESTS;
         }
         if !is_for_tests {
             kept.push(line);
@@ -114,7 +112,7 @@ Options:
       --a
           About a
 
-Faults, for tests only:
+For tests only:
       --test-b
           About b
 
@@ -126,7 +124,7 @@ Mining:
     fn options_for_tests_are_left_out_and_those_behind_them_are_not() {
         let shown = without_test_options(HELP);
         assert!(shown.contains("--a") && shown.contains("--c") && !shown.contains("test"));
-        let last = without_test_options("Options:\n  --a\n\nFail points:\n  --test-b\n      About b\n");
+        let last = without_test_options("Options:\n  --a\n\nFor tests only:\n  --test-b\n      About b\n");
         assert_eq!(last, "Options:\n  --a");
     }
 

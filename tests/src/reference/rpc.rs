@@ -17,7 +17,7 @@ const SOURCE: &str = include_str!("../../../node/src/rpc.rs");
 
 const INTRODUCTION: &str = "\
 The methods of this chain are declared in `node/src/rpc.rs`. All others are the SDK's; the list is the answer of `rpc_methods` of
-a node that was started with `--chain dev`. Unsafe ones are refused to strangers, see
+an archive node, and others have no `archive_*`. Unsafe methods are refused to strangers, see
 [operating.md](../operating.md#ports). `state_call` reaches the runtime APIs of `primitives/src/runtime_api.rs`.";
 
 /// The page of RPC methods.
@@ -34,10 +34,10 @@ pub async fn page() -> Result<Page> {
     let mut body = String::from("## Methods of this chain\n\n");
     for (name, method) in methods(&file) {
         body += &format!("### `{name}`\n\n{}\n\n", documentation(&method.attrs));
-        body += &format!("Parameters: {}.\n", parameters(method));
+        body += &format!("- Parameters: {}.\n", parameters(method));
         let answer = return_text(&method.sig.output);
         let answer = answer.strip_prefix("RpcResult<").and_then(|text| text.strip_suffix('>')).unwrap_or(&answer);
-        body += &format!("Answer: `{answer}`.\n\n");
+        body += &format!("- Answer: `{answer}`.\n\n");
         let inner = answer.strip_prefix("Option<").and_then(|text| text.strip_suffix('>')).unwrap_or(answer);
         if let Some(structure) = structures.iter().find(|structure| structure.ident == inner) {
             body += &fields(structure);
@@ -131,6 +131,7 @@ async fn all() -> Result<Vec<String>> {
         author: None,
         boot_node: None,
         state_pruning: None,
+        clock_offset_ms: 0,
         more: vec![],
     })?;
     let node = process.connect().await?;

@@ -4,7 +4,7 @@ use syn::{
     Attribute, Expr, ExprLit, GenericArgument, Lit, Meta, MetaNameValue, PathArguments, ReturnType, Type, TypePath,
 };
 
-/// The documentation comment of an item, in one line, without links.
+/// The documentation comment of an item, in one line, without links and without the name of its crate.
 pub fn documentation(attributes: &[Attribute]) -> String {
     let line = |attribute: &Attribute| match &attribute.meta {
         Meta::NameValue(MetaNameValue { path, value: Expr::Lit(ExprLit { lit: Lit::Str(text), .. }), .. })
@@ -15,7 +15,7 @@ pub fn documentation(attributes: &[Attribute]) -> String {
         _ => None,
     };
     let lines: Vec<String> = attributes.iter().filter_map(line).filter(|line| !line.is_empty()).collect();
-    lines.join(" ").replace("[`", "`").replace("`]", "`")
+    lines.join(" ").replace("[`", "`").replace("`]", "`").replace("`crate::", "`")
 }
 
 /// A type as the source has it, without the modules that it comes from.
