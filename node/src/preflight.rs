@@ -230,7 +230,7 @@ mod tests {
                 })
             };
             let refused = refusal(&with(&stash));
-            for part in [&stash, "(//Bob//stash)", "genesis of Weir Testnet", "balances.balances"] {
+            for part in [stash.as_str(), "(//Bob//stash)", "genesis of Weir Testnet", "balances.balances"] {
                 assert!(refused.contains(part), "'{part}' is not in: {refused}");
             }
             keys_are_private(&with(&own)).unwrap();
