@@ -10,7 +10,7 @@ use std::{
 };
 use weir_bench::{median, Figures, Goal};
 use weir_consensus::{
-    header::rules,
+    header::rules::{self, HeaderRules},
     sync::parallel::{Rayon, Sequential},
 };
 use weir_primitives::{
@@ -79,20 +79,20 @@ fn seconds(verify: impl FnOnce() -> bool) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-fn sequentially(headers: &[Header], rules: &Consensus) -> bool {
+fn sequentially(headers: &[Header], rules: HeaderRules) -> bool {
     rules::context_free_all(&Sequential, headers, rules).iter().all(Result::is_ok)
 }
 
 /// One of the independent processes: verifies once for each line that it reads, and answers with the seconds.
 fn work() -> ExitCode {
     let rules = rules();
-    let headers = headers(&rules, |_| false);
+    let (headers, rules) = (headers(&rules, |_| false), HeaderRules::from(&rules));
     println!("ready");
     for line in std::io::stdin().lines() {
         if line.is_err() {
             break;
         }
-        println!("{}", seconds(|| sequentially(&headers, &rules)));
+        println!("{}", seconds(|| sequentially(&headers, rules)));
     }
     ExitCode::SUCCESS
 }
@@ -141,7 +141,7 @@ fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let rules = rules();
     let some_bad = headers(&rules, is_bad);
-    let headers = headers(&rules, |_| false);
+    let (headers, rules) = (headers(&rules, |_| false), HeaderRules::from(&rules));
     let rayon = Rayon::new(threads).expect("threads can be started");
     let mut workers: Vec<_> = (0..threads).map(|_| Worker::start()).collect();
     for worker in &mut workers {
@@ -152,14 +152,14 @@ fn main() -> ExitCode {
     let (mut singly, mut batched, mut parallel, mut apart) = (vec![], vec![], vec![], vec![]);
     let (mut bad_singly, mut bad_batched) = (vec![], vec![]);
     for _ in 0..ROUNDS {
-        singly.push(seconds(|| headers.iter().all(|header| rules::context_free(header, &rules).is_ok())));
-        batched.push(seconds(|| sequentially(&headers, &rules)));
-        parallel.push(seconds(|| rules::context_free_all(&rayon, &headers, &rules).iter().all(Result::is_ok)));
+        singly.push(seconds(|| headers.iter().all(|header| rules::context_free(header, rules).is_ok())));
+        batched.push(seconds(|| sequentially(&headers, rules)));
+        parallel.push(seconds(|| rules::context_free_all(&rayon, &headers, rules).iter().all(Result::is_ok)));
         bad_singly.push(seconds(|| {
-            are_found(some_bad.iter().map(|header| rules::context_free(header, &rules).is_ok()).collect())
+            are_found(some_bad.iter().map(|header| rules::context_free(header, rules).is_ok()).collect())
         }));
         bad_batched.push(seconds(|| {
-            let results = rules::context_free_all(&Sequential, &some_bad, &rules);
+            let results = rules::context_free_all(&Sequential, &some_bad, rules);
             are_found(results.iter().map(Result::is_ok).collect())
         }));
         // Each does all of it: together they do as many times more as there are.

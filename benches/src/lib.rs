@@ -66,6 +66,30 @@ fn rounded(value: f64) -> String {
     format!("{value:.*}", decimals as usize)
 }
 
+/// The parts of a benchmark that the command line names, in their order; all of them if it names none.
+///
+/// # Errors
+///
+/// Names what is none of them.
+pub fn parts(names: &[&'static str]) -> Result<Vec<&'static str>, String> {
+    chosen(names, std::env::args().skip(1))
+}
+
+fn chosen(names: &[&'static str], mut arguments: impl Iterator<Item = String>) -> Result<Vec<&'static str>, String> {
+    let mut chosen = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // Of another benchmark, with its value.
+            "--runs" => drop(arguments.next()),
+            option if option.starts_with("--") => (),
+            part if names.contains(&part) => chosen.push(argument),
+            part => return Err(format!("unknown part '{part}'; there are {}", names.join(", "))),
+        }
+    }
+    let is_chosen = |name: &&str| chosen.is_empty() || chosen.iter().any(|part| part == name);
+    Ok(names.iter().copied().filter(is_chosen).collect())
+}
+
 /// The median of some measurements; of an even number, the mean of the two in the middle.
 ///
 /// # Panics
@@ -89,6 +113,14 @@ mod tests {
     fn the_median_is_the_value_in_the_middle() {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn parts_come_in_their_order_and_an_unknown_one_is_refused() {
+        let chosen = |arguments: &[&str]| chosen(&["a", "b", "c"], arguments.iter().map(ToString::to_string));
+        assert_eq!(chosen(&["--check", "c", "a", "--runs", "5", "--bench"]), Ok(vec!["a", "c"]));
+        assert_eq!(chosen(&["--bench"]), Ok(vec!["a", "b", "c"]));
+        assert!(chosen(&["d"]).is_err());
     }
 
     #[test]

@@ -4,14 +4,21 @@
 //! - [`network`]: nodes and agents, and the chain spec that they share.
 //! - [`lab`]: a network of its own in network namespaces, whose links have a rate.
 //! - [`observer`]: what a network is doing.
+//! - [`shares`]: miners side by side, and what part of the chain each of them makes.
+//! - [`liar`]: a peer that keeps to no rule; [`crowd`]: many of them that attack one node.
 //! - [`transfer`]: transactions as a wallet makes them.
 //! - [`claims`]: what a network must show.
+//! - [`reference`]: the pages of `docs/reference/`.
 
 pub mod claims;
+pub mod crowd;
 pub mod lab;
+pub mod liar;
 pub mod network;
 pub mod observer;
 pub mod process;
+pub mod reference;
+pub mod shares;
 pub mod transfer;
 
 /// Why something did not work, for a person.

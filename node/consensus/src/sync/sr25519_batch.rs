@@ -184,7 +184,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn each_signature_in_a_batch_gets_the_verdict_that_it_gets_alone(
+        fn each_signature_in_a_batch_gets_the_result_that_it_gets_alone(
             forgeries in proptest::collection::vec(any_forgery(), 0..80),
         ) {
             let owned: Vec<_> = forgeries.iter().enumerate().map(|(index, forgery)| signed(index, *forgery)).collect();
