@@ -1,4 +1,4 @@
-//! Verification of sealed headers without context: one by one, in batches, and on all processors.
+//! Verification of sealed headers without context: one by one, in batches, and on all processors; and with a bad one in 256.
 #![allow(missing_docs)]
 
 use sp_core::{sr25519, Pair, U256};
@@ -23,6 +23,8 @@ use weir_runtime::opaque::Header;
 const HEADERS: usize = 10_000;
 const AUTHORS: usize = 32;
 const ROUNDS: usize = 7;
+/// One header in so many has a wrong signature, where some have.
+const ONE_BAD_IN: usize = 256;
 /// What the benchmark calls itself with, to be one of the independent processes.
 const WORKER: &str = "--worker";
 
@@ -34,8 +36,9 @@ fn rules() -> Consensus {
     parameters.consensus
 }
 
-/// Headers at the floor of the difficulty, each sealed by one of some authors.
-fn headers(rules: &Consensus) -> Vec<Header> {
+/// Headers at the floor of the difficulty, each sealed by one of some authors. Those of which `is_bad` says so have enough work,
+/// and the signature of another author.
+fn headers(rules: &Consensus, is_bad: impl Fn(usize) -> bool) -> Vec<Header> {
     let authors: Vec<_> = (0..AUTHORS).map(|index| sr25519::Pair::from_seed(&[index as u8 + 1; 32])).collect();
     (0..HEADERS)
         .map(|index| {
@@ -53,7 +56,8 @@ fn headers(rules: &Consensus) -> Vec<Header> {
                 Default::default(),
                 sp_runtime::generic::Digest { logs: vec![claims.to_item()] },
             );
-            let signature = author.sign(&author_payload(header.hash().as_ref()));
+            let signer = if is_bad(index) { &authors[(index + 1) % AUTHORS] } else { author };
+            let signature = signer.sign(&author_payload(header.hash().as_ref()));
             let preimage = weir_pow::preimage(&seal_payload(header.hash().as_ref(), &signature));
             let target = claims.required(rules.boost).target().to_big_endian();
             let nonce = weir_pow::Search::new(preimage, target).find(0..u64::MAX).expect("the floor is low");
@@ -63,10 +67,15 @@ fn headers(rules: &Consensus) -> Vec<Header> {
         .collect()
 }
 
-/// Seconds that it takes to find all headers right.
+/// Whether a header is the bad one of its 256. Where it stands among them changes.
+fn is_bad(index: usize) -> bool {
+    index % ONE_BAD_IN == index / ONE_BAD_IN * 37 % ONE_BAD_IN
+}
+
+/// Seconds that it takes to find out which headers are right, if what is found is right.
 fn seconds(verify: impl FnOnce() -> bool) -> f64 {
     let begun = Instant::now();
-    assert!(verify(), "all headers are right");
+    assert!(verify(), "each header gets the verdict that is due to it");
     begun.elapsed().as_secs_f64()
 }
 
@@ -77,7 +86,7 @@ fn sequentially(headers: &[Header], rules: HeaderRules) -> bool {
 /// One of the independent processes: verifies once for each line that it reads, and answers with the seconds.
 fn work() -> ExitCode {
     let rules = rules();
-    let (headers, rules) = (headers(&rules), HeaderRules::from(&rules));
+    let (headers, rules) = (headers(&rules, |_| false), HeaderRules::from(&rules));
     println!("ready");
     for line in std::io::stdin().lines() {
         if line.is_err() {
@@ -131,18 +140,28 @@ fn main() -> ExitCode {
     let mut figures = Figures::from_arguments();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let rules = rules();
-    let (headers, rules) = (headers(&rules), HeaderRules::from(&rules));
+    let some_bad = headers(&rules, is_bad);
+    let (headers, rules) = (headers(&rules, |_| false), HeaderRules::from(&rules));
     let rayon = Rayon::new(threads).expect("threads can be started");
     let mut workers: Vec<_> = (0..threads).map(|_| Worker::start()).collect();
     for worker in &mut workers {
         assert_eq!(worker.answer(), "ready");
     }
 
+    let are_found = |results: Vec<bool>| results.iter().enumerate().all(|(index, is_ok)| *is_ok != is_bad(index));
     let (mut singly, mut batched, mut parallel, mut apart) = (vec![], vec![], vec![], vec![]);
+    let (mut bad_singly, mut bad_batched) = (vec![], vec![]);
     for _ in 0..ROUNDS {
         singly.push(seconds(|| headers.iter().all(|header| rules::context_free(header, rules).is_ok())));
         batched.push(seconds(|| sequentially(&headers, rules)));
         parallel.push(seconds(|| rules::context_free_all(&rayon, &headers, rules).iter().all(Result::is_ok)));
+        bad_singly.push(seconds(|| {
+            are_found(some_bad.iter().map(|header| rules::context_free(header, rules).is_ok()).collect())
+        }));
+        bad_batched.push(seconds(|| {
+            let results = rules::context_free_all(&Sequential, &some_bad, rules);
+            are_found(results.iter().map(Result::is_ok).collect())
+        }));
         // Each does all of it: together they do as many times more as there are.
         workers.iter_mut().for_each(Worker::ask);
         let slowest = workers.iter_mut().map(|worker| worker.answer().parse().expect("seconds")).fold(0.0, f64::max);
@@ -156,6 +175,10 @@ fn main() -> ExitCode {
     figures.print("verify/batched", each(&batched), "us/header", Goal::None);
     figures.print("verify/rayon", each(&parallel), "us/header", Goal::None);
     figures.print("verify/batched-against-one-by-one", ratio(&singly, &batched), "times", Goal::AtLeast(1.7));
+    figures.print("verify/one-bad-in-256/one-by-one", each(&bad_singly), "us/header", Goal::None);
+    figures.print("verify/one-bad-in-256/batched", each(&bad_batched), "us/header", Goal::None);
+    let gain = ratio(&bad_singly, &bad_batched);
+    figures.print("verify/one-bad-in-256/batched-against-one-by-one", gain, "times", Goal::AtLeast(1.5));
     figures.print("verify/rayon-against-processes", ratio(&apart, &parallel), "times", Goal::AtLeast(0.9));
     figures.finish()
 }

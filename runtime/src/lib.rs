@@ -3,6 +3,7 @@
 //! - [`configs`]: what each pallet is configured with.
 //! - [`apis`]: what the node and wallets call.
 //! - [`genesis`]: the presets that chain specs are made from.
+//! - `signed_extrinsics`: what signatures cover, for nodes that verify them ahead.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![recursion_limit = "512"]
@@ -23,6 +24,8 @@ pub mod apis;
 mod benchmarks;
 pub mod configs;
 pub mod genesis;
+#[cfg(feature = "std")]
+pub mod signed_extrinsics;
 
 #[cfg(feature = "std")]
 pub use apis::RuntimeApi;

@@ -111,3 +111,25 @@ fn each_forgery_is_rejected_for_what_it_is() {
     assert_eq!(reason(Forgery::BrokenSignature), Some(Rejection::Signature));
     assert!(matches!(reason(Forgery::BelowFloor), Some(Rejection::BelowFloor { .. })));
 }
+
+#[test]
+fn wrong_signatures_anywhere_in_a_batch_are_the_only_ones_rejected() {
+    let (rules, blocks) = honest();
+    let (author, block) = &blocks[0];
+    let right = forge(*author, block, Forgery::None, *rules);
+    let wrong = forge(*author, block, Forgery::OtherAuthorsSignature, *rules);
+    let broken = forge(*author, block, Forgery::BrokenSignature, *rules);
+    // One in each eighth, several in one, at the edges, and none but wrong ones.
+    for positions in [vec![0], vec![255], vec![31, 32], vec![3, 40, 77, 100, 130, 170, 200, 250], (64..100).collect()] {
+        let headers: Vec<Header> = (0..256)
+            .map(|index| match positions.contains(&index) {
+                true if index % 2 == 0 => wrong.clone(),
+                true => broken.clone(),
+                false => right.clone(),
+            })
+            .collect();
+        let expected: Vec<_> =
+            (0..256).map(|index| positions.contains(&index).then_some(Rejection::Signature)).collect();
+        assert_eq!(rejections(&Sequential, &headers), expected);
+    }
+}
