@@ -2,14 +2,15 @@
 //!
 //! The task builds a template on the best block ([`template`]), and a new one when there is another best block, when transactions
 //! arrive, and before its date gets old. The threads take what they search from a [`board`]; when there is another best block
-//! they leave the old one at once. What is found is imported, and so published, at once.
+//! they leave the old one at once, and search a template without transactions until the full one is built: who rests meanwhile
+//! leaves blocks to whoever does not. What is found is imported, and so published, at once.
 
 pub mod board;
 mod template;
 
 use self::{
     board::{Board, Found},
-    template::{Built, Template},
+    template::{Body, Built, Template},
 };
 use crate::{clock, header::our_best::OurBestReader, import::weight, Metrics};
 use futures::StreamExt;
@@ -37,6 +38,8 @@ const GATHER_TRANSACTIONS: Duration = Duration::from_millis(200);
 /// A template is built anew after half a block time, but not more and not less often than this: the difficulty follows from its
 /// date.
 const REFRESH: (Milliseconds, Milliseconds) = (250, 2_000);
+/// How many templates on one parent are kept, so that a nonce that was found while the next one was built is not lost.
+const MOST_TEMPLATES: usize = 4;
 /// For how many block times a node that has just started waits to hear of a heavier chain before it takes its own to be the one.
 const CATCH_UP_BLOCK_TIMES: u64 = 20;
 
@@ -141,69 +144,65 @@ where
         let patience = Duration::from_millis(block_time.saturating_mul(CATCH_UP_BLOCK_TIMES));
         let mut first_catch_up = FirstCatchUp::new();
         let mut measured = (Instant::now(), 0u64);
-        let mut template: Option<Template<Block>> = None;
+        // Templates on the best block, the newest last: a nonce for an older one is as good.
+        let mut templates: Vec<Template<Block>> = Vec::new();
         // When the search for a child of the best block may begin, if it may not yet.
         let mut ready_at = None;
-        // When enough transactions had time to arrive, if there are new ones.
-        let mut gathered_at = None;
+        // When a full template is due: at once after one without transactions, later when there are new ones.
+        let mut full_at = None;
         let mut next_id = 1u64;
 
         loop {
-            let rebuild = tokio::select! {
+            let wanted = tokio::select! {
                 import = imports.next() => match import {
-                    Some(import) => {
-                        if import.is_new_best {
-                            // Work on the old one is lost: not even while the next template is built.
-                            self.board.post(None);
-                        }
-                        import.is_new_best
+                    Some(import) if import.is_new_best => {
+                        // Work on the old one is lost: not even while the next template is built.
+                        self.board.post(None);
+                        templates.clear();
+                        Some(Body::Least)
                     },
+                    Some(_) => None,
                     None => return,
                 },
                 arrived = transactions.next() => match arrived {
                     Some(_) => {
-                        gathered_at = gathered_at.or_else(|| after(GATHER_TRANSACTIONS));
-                        false
+                        full_at = full_at.or_else(|| after(GATHER_TRANSACTIONS));
+                        None
                     },
                     None => return,
                 },
-                () = sleep_until(gathered_at), if gathered_at.is_some() => true,
+                () = sleep_until(full_at), if full_at.is_some() => Some(Body::Full),
                 _ = refresh.tick() => {
                     measured = self.measure(measured);
-                    true
+                    Some(Body::Full)
                 },
-                () = sleep_until(ready_at), if ready_at.is_some() => true,
-                Some(hit) = found.recv() => {
-                    match template.take_if(|template| template.id == hit.job) {
-                        Some(template) => {
-                            self.board.post(None);
-                            // What was imported is heard of as every other import is.
-                            !self.submit(template, hit.nonce).await
-                        },
-                        // The template was replaced in the meantime.
-                        None => false,
+                () = sleep_until(ready_at), if ready_at.is_some() => Some(Body::Least),
+                Some(Found { job, nonce }) = found.recv() => {
+                    let position = templates.iter().position(|template| template.id == job);
+                    if let Some(template) = position.map(|position| templates.swap_remove(position)) {
+                        self.board.post(None);
+                        // What was imported is heard of as every other import is.
+                        (!self.submit(template, nonce).await).then_some(Body::Least)
+                    } else {
+                        None
                     }
                 },
             };
-            if rebuild {
-                gathered_at = None;
-                let may_mine = first_catch_up.is_over(self.oracle.is_major_syncing(), patience);
-                let (built, ready) = match self.build(may_mine, next_id).await {
-                    Built::Template(template) => (Some(*template), None),
-                    Built::Rest(wait) => (None, after(wait)),
-                    Built::Nothing => (None, None),
-                };
-                next_id = next_id.saturating_add(1);
-                // What was found while the next one was built must not be lost: its parent may still be the best block.
-                let mut is_imported = false;
-                while let Ok(Found { job, nonce }) = found.try_recv() {
-                    if let Some(found) = template.take_if(|template| template.id == job) {
-                        is_imported |= self.submit(found, nonce).await;
-                    }
-                }
-                // After an import of our own, which is heard of as every other is, the one just built is stale.
-                (template, ready_at) = if is_imported { (None, None) } else { (built, ready) };
-                self.post(template.as_ref());
+            let Some(body) = wanted else { continue };
+            let may_mine = first_catch_up.is_over(self.oracle.is_major_syncing(), patience);
+            let (built, ready) = match self.build(may_mine, next_id, body).await {
+                Built::Template(template) => (Some(*template), None),
+                Built::Rest(wait) => (None, after(wait)),
+                Built::Nothing => (None, None),
+            };
+            next_id = next_id.saturating_add(1);
+            ready_at = ready;
+            full_at = (body == Body::Least && built.is_some()).then(tokio::time::Instant::now);
+            self.post(built.as_ref());
+            templates.retain(|template| built.as_ref().is_some_and(|built| built.parent == template.parent));
+            templates.extend(built);
+            if templates.len() > MOST_TEMPLATES {
+                templates.remove(0);
             }
         }
     }
@@ -242,12 +241,12 @@ where
     }
 
     /// Builds and signs a block on the best one; nothing while it may not, or when that fails.
-    async fn build(&mut self, may_mine: bool, id: u64) -> Built<Block> {
+    async fn build(&mut self, may_mine: bool, id: u64, body: Body) -> Built<Block> {
         if !may_mine || self.is_too_light() {
             return Built::Nothing;
         }
         let author = &self.settings.author;
-        template::build(&*self.client, &mut self.environment, &self.keystore, author, id).await.unwrap_or_else(
+        template::build(&*self.client, &mut self.environment, &self.keystore, author, (id, body)).await.unwrap_or_else(
             |error| {
                 tracing::warn!(target: "weir", error, "no block could be built");
                 Built::Nothing

@@ -9,7 +9,7 @@ use crate::import::weight;
 use sc_client_api::AuxStore;
 use sp_blockchain::{tree_route, HeaderBackend, HeaderMetadata};
 use sp_core::U256;
-use sp_runtime::traits::{Block as BlockT, NumberFor, SaturatedConversion};
+use sp_runtime::traits::{Block as BlockT, NumberFor, One, SaturatedConversion, Saturating};
 use weir_primitives::BlockNumber;
 
 /// How many blocks one import makes final at the most, so that a long range does not stall the node.
@@ -35,6 +35,16 @@ where
     }
     if number <= info.finalized_number {
         return Ok(true);
+    }
+    // Of the best chain, at the final block or above it: the way there need not be walked.
+    if let Some(parent_number) = client.number(parent)? {
+        if parent_number >= info.finalized_number && client.hash(parent_number)? == Some(parent) {
+            return Ok(false);
+        }
+        // A height that does not fit its parent's would make the way as long as its sender likes.
+        if number != parent_number.saturating_add(One::one()) {
+            return Ok(true);
+        }
     }
     Ok(!tree_route(client, info.finalized_hash, parent)?.retracted().is_empty())
 }

@@ -25,6 +25,8 @@ pub enum Place {
     Child {
         /// Its date.
         date: UnixMilliseconds,
+        /// Whether that is the earliest one after its parent's: then it says nothing of its author's clock.
+        is_earliest: bool,
     },
     /// We do not know its parent. Its work is worth a look.
     Orphan,
@@ -116,6 +118,9 @@ where
             return Err(Rejection::BadBlock);
         }
         let has_parent = self.is_known(parent);
+        if has_parent {
+            self.check_height(header, parent)?;
+        }
         // Looked for only once there was work: the way back from an old branch may be long.
         if has_parent && checked.is_ok() && self.leaves_final_chain(*header.number(), parent) {
             return Err(Rejection::BelowFinality { finalized });
@@ -123,9 +128,9 @@ where
         if !has_parent {
             let claims = match checked {
                 Ok(sealed) => sealed.pre_digest,
-                // An upgrade that we have not come to yet may have changed the rules.
+                // An upgrade that we have not come to yet may have changed the rules. Its chain is fetched, block by block.
                 Err(Rejection::Work { .. } | Rejection::BelowFloor { .. }) if self.is_behind() => {
-                    return Err(Rejection::Implausible { got: Default::default(), least: best.anchor.difficulty.0 })
+                    return rules::context_free(header, assumed.lenient()).map(|_| Place::Orphan);
                 },
                 Err(rejection) => return Err(rejection),
             };
@@ -136,6 +141,10 @@ where
             }
             return Ok(Place::Orphan);
         }
+        if parent == info.best_hash {
+            // By these very rules.
+            checked.as_ref().map_err(Clone::clone)?;
+        }
         let author = match &checked {
             Ok(sealed) => sealed.pre_digest.author.clone(),
             Err(rejection) => match rules::claims_of(header) {
@@ -143,6 +152,7 @@ where
                 None => return Err(rejection.clone()),
             },
         };
+        let mut is_earliest = false;
         let sealed = match self.client.runtime_api().next_block(parent, author) {
             Ok(Some(next)) => {
                 let own = HeaderRules::from(&next.rules);
@@ -151,12 +161,13 @@ where
                 if !next.rules.dates().is_worth_waiting_for(sealed.pre_digest.timestamp, clock::now()) {
                     return Err(Rejection::NotDue { date: sealed.pre_digest.timestamp, now: clock::now() });
                 }
+                is_earliest = sealed.pre_digest.timestamp == next.earliest;
                 sealed
             },
             // No state to ask: import will see.
             _ => checked?,
         };
-        Ok(Place::Child { date: sealed.pre_digest.timestamp })
+        Ok(Place::Child { date: sealed.pre_digest.timestamp, is_earliest })
     }
 
     fn number_of(&self, hash: Block::Hash) -> Option<NumberFor<Block>> {
@@ -184,6 +195,17 @@ where
         + Sync,
     C::Api: ConsensusApi<Block>,
 {
+    /// That a header's height is one more than its parent's, which we have: else every search from its parent would be one for
+    /// as long as its sender likes.
+    fn check_height(&self, header: &Block::Header, parent: Block::Hash) -> Result<(), Rejection> {
+        let Ok(Some(number)) = self.client.number(parent) else { return Ok(()) };
+        let (got, expected) = (rules::height(header), number.saturated_into::<BlockNumber>().saturating_add(1));
+        if got != expected {
+            return Err(Rejection::Height { got, expected });
+        }
+        Ok(())
+    }
+
     fn leaves_final_chain(&self, number: NumberFor<Block>, parent: Block::Hash) -> bool {
         is_below_finality(&*self.client, number, parent).unwrap_or(false)
     }

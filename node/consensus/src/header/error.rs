@@ -29,6 +29,14 @@ pub enum Rejection {
         /// The floor.
         floor: U256,
     },
+    /// The height is not one more than the parent's.
+    #[error("wrong height: got {got}, expected {expected}")]
+    Height {
+        /// What the header claims.
+        got: BlockNumber,
+        /// One more than its parent's.
+        expected: BlockNumber,
+    },
     /// The header claims what its parent's state does not allow.
     #[error("false claim: {0:?}")]
     Claim(FalseClaim),
@@ -77,6 +85,7 @@ impl Rejection {
             | Self::Work { .. }
             | Self::Signature
             | Self::BelowFloor { .. }
+            | Self::Height { .. }
             | Self::Claim(_)
             | Self::Body
             | Self::Execution(_) => true,
@@ -95,6 +104,7 @@ impl Rejection {
             Self::Work { .. } => "work",
             Self::Signature => "signature",
             Self::BelowFloor { .. } => "below_floor",
+            Self::Height { .. } => "height",
             Self::Claim(FalseClaim::Base { .. }) => "base",
             Self::Claim(FalseClaim::Credit { .. }) => "credit",
             Self::Claim(FalseClaim::TooEarly { .. }) => "too_early",

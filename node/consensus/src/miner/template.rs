@@ -17,7 +17,7 @@ use weir_primitives::{
     consensus::{author_payload, dates::Dates, seal_payload, PreDigest, Seal},
     parameters::Consensus,
     runtime_api::ConsensusApi,
-    AccountId, UnixMilliseconds,
+    AccountId, Milliseconds, UnixMilliseconds,
 };
 
 use super::{board::Job, KEY_TYPE};
@@ -26,6 +26,7 @@ use crate::import::{Checked, CHECKED};
 /// A block that wants a nonce.
 pub(super) struct Template<Block: BlockT> {
     pub id: u64,
+    pub parent: Block::Hash,
     pub claims: PreDigest,
     /// The rules of its parent's state.
     pub rules: Consensus,
@@ -50,13 +51,32 @@ fn date(dates: Dates, parent: UnixMilliseconds, now: UnixMilliseconds) -> Option
     Some(if fail_point::dates_ahead() { date.max(now.saturating_add(dates.limit)) } else { date })
 }
 
+/// How much goes into a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// What must be in a block, so that nobody waits for a template on a new best block.
+    Least,
+    /// Transactions too.
+    Full,
+}
+
+impl Body {
+    /// For how long transactions are put into it.
+    fn longest(self, block_time: Milliseconds) -> Duration {
+        match self {
+            Self::Least => Duration::from_millis(1),
+            Self::Full => Duration::from_millis(block_time / 4),
+        }
+    }
+}
+
 /// Builds a block of an author on the best one, and signs it.
 pub(super) async fn build<Block, C, E>(
     client: &C,
     environment: &mut E,
     keystore: &KeystorePtr,
     author: &AccountId,
-    id: u64,
+    (id, body): (u64, Body),
 ) -> Result<Built<Block>, String>
 where
     Block: BlockT,
@@ -91,7 +111,7 @@ where
         .propose(ProposeArgs {
             inherent_data,
             inherent_digests: Digest { logs: vec![claims.to_item()] },
-            max_duration: Duration::from_millis(next.rules.block_time / 4),
+            max_duration: body.longest(next.rules.block_time),
             ..Default::default()
         })
         .await
@@ -102,7 +122,7 @@ where
         .sr25519_sign(KEY_TYPE, &key, &author_payload(proposal.block.header().hash().as_ref()))
         .map_err(|error| text(&error))?
         .ok_or("the author's key is no longer in the keystore")?;
-    Ok(Built::Template(Box::new(Template { id, claims, rules: next.rules, proposal, signature })))
+    Ok(Built::Template(Box::new(Template { id, parent: best, claims, rules: next.rules, proposal, signature })))
 }
 
 impl<Block: BlockT> Template<Block> {

@@ -54,6 +54,11 @@ impl CatchUp {
             && self.since.is_some_and(|since| now.saturating_duration_since(since) < patience)
     }
 
+    /// Whether a header above this height was seen.
+    pub fn is_above(&self, height: u64) -> bool {
+        self.target > height
+    }
+
     fn is_far_above(&self) -> bool {
         self.target > self.best.saturating_add(FAR_ABOVE)
     }

@@ -1,8 +1,9 @@
 //! Which orphans are fetched.
 //!
 //! A header whose parent we do not know cannot be checked in full: its credit depends on the state of its parent. Having it
-//! fetched therefore costs its announcer no more than a 128th of a block's work, once; so each announcer has a budget, each orphan
-//! is tried a few times and no more, and branches that turned out to leave the chain below what is final are not tried again.
+//! fetched therefore costs its announcer no more than a 128th of a block's work, once; so each announcer has a budget, one orphan is
+//! fetched from so many strangers and no more, and a block that turned out to leave the chain below what is final is not fetched
+//! again, nor what is built on it. Peers that have delivered blocks are no strangers: nobody can use up their places.
 
 use sc_network_types::PeerId;
 use schnellru::{ByLength, LruMap};
@@ -15,11 +16,11 @@ use std::{
 const BURST: u32 = 4;
 /// How long it takes to earn one more.
 const REFILL: Duration = Duration::from_secs(15);
-/// How many times one orphan is fetched within [`TRIED_FOR`], from whomever.
-const TRIES: u32 = 4;
-/// How long tries are remembered.
-const TRIED_FOR: Duration = Duration::from_secs(300);
-/// How many peers' budgets, orphans, and refused blocks are remembered.
+/// From how many strangers one orphan is fetched within [`REMEMBERED`].
+const STRANGERS: usize = 16;
+/// How long tries and refused blocks are remembered.
+const REMEMBERED: Duration = Duration::from_secs(300);
+/// How many peers, orphans, and refused blocks are remembered.
 const MOST: u32 = 1 << 12;
 
 #[derive(Clone, Copy)]
@@ -28,63 +29,89 @@ struct Budget {
     since: Instant,
 }
 
-/// Which orphans were fetched, for whom, and what came of it.
+/// From whom an orphan was fetched.
+struct Tries {
+    since: Instant,
+    peers: Vec<PeerId>,
+}
+
+/// Which orphans were fetched, from whom, and what came of it.
 pub struct Orphans<H> {
     budgets: LruMap<PeerId, Budget>,
-    tried: LruMap<H, Budget>,
-    refused: LruMap<H, ()>,
+    /// Peers that have delivered a block that was imported.
+    proven: LruMap<PeerId, ()>,
+    tried: LruMap<H, Tries>,
+    refused: LruMap<H, Instant>,
 }
 
 impl<H: Hash + Eq + Copy> Default for Orphans<H> {
     fn default() -> Self {
-        let length = || ByLength::new(MOST);
-        Self { budgets: LruMap::new(length()), tried: LruMap::new(length()), refused: LruMap::new(length()) }
+        Self {
+            budgets: LruMap::new(ByLength::new(MOST)),
+            proven: LruMap::new(ByLength::new(MOST)),
+            tried: LruMap::new(ByLength::new(MOST)),
+            refused: LruMap::new(ByLength::new(MOST)),
+        }
     }
 }
 
 impl<H: Hash + Eq + Copy> Orphans<H> {
     /// Whether an orphan that a peer shows may be fetched from it now. If so, it counts as tried.
     pub fn try_fetch(&mut self, peer: PeerId, hash: H, parent: H, now: Instant) -> bool {
-        if self.is_refused(&hash) {
+        if self.is_refused(&hash, now) {
             return false;
         }
-        if self.is_refused(&parent) {
-            self.refused.insert(hash, ());
+        if self.is_refused(&parent, now) {
+            self.refuse(hash, now);
             return false;
         }
-        let mut tries = self.tried.peek(&hash).copied().unwrap_or(Budget { left: TRIES, since: now });
-        if now.saturating_duration_since(tries.since) >= TRIED_FOR {
-            tries = Budget { left: TRIES, since: now };
+        self.may_try(peer, hash, now) && self.take_from_budget(peer, now)
+    }
+
+    /// Whether this peer was not tried for it yet, and is known to deliver or one of a few strangers.
+    fn may_try(&mut self, peer: PeerId, hash: H, now: Instant) -> bool {
+        let is_proven = self.proven.peek(&peer).is_some();
+        let is_old = |tries: &Tries| now.saturating_duration_since(tries.since) >= REMEMBERED;
+        if self.tried.peek(&hash).is_none_or(is_old) {
+            self.tried.insert(hash, Tries { since: now, peers: Vec::new() });
         }
+        let Some(tries) = self.tried.get(&hash) else { return false };
+        if is_proven {
+            return true;
+        }
+        let may_try = tries.peers.len() < STRANGERS && !tries.peers.contains(&peer);
+        if may_try {
+            tries.peers.push(peer);
+        }
+        may_try
+    }
+
+    fn take_from_budget(&mut self, peer: PeerId, now: Instant) -> bool {
         let mut budget = self.budgets.peek(&peer).copied().unwrap_or(Budget { left: BURST, since: now });
         let waited = now.saturating_duration_since(budget.since).as_secs();
         if let Some(earned) = waited.checked_div(REFILL.as_secs()).filter(|earned| *earned > 0) {
             let left = budget.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(BURST);
             budget = Budget { left, since: now };
         }
-        let (Some(tries_left), Some(left)) = (tries.left.checked_sub(1), budget.left.checked_sub(1)) else {
-            self.budgets.insert(peer, budget);
-            self.tried.insert(hash, tries);
-            return false;
-        };
-        self.tried.insert(hash, Budget { left: tries_left, ..tries });
-        self.budgets.insert(peer, Budget { left, ..budget });
-        true
+        let left = budget.left.checked_sub(1);
+        self.budgets.insert(peer, Budget { left: left.unwrap_or(0), ..budget });
+        left.is_some()
     }
 
-    /// A peer delivered a block that was imported: it has its whole budget again.
-    pub fn delivered(&mut self, peer: &PeerId) {
-        self.budgets.remove(peer);
+    /// A peer delivered a block that was imported: it has its whole budget again, and is no stranger any more.
+    pub fn delivered(&mut self, peer: PeerId) {
+        self.budgets.remove(&peer);
+        self.proven.insert(peer, ());
     }
 
-    /// A block turned out to leave the chain below what is final: neither it nor what is built on it is fetched any more.
-    pub fn refuse(&mut self, hash: H) {
-        self.refused.insert(hash, ());
+    /// A block turned out to leave the chain below what is final: neither it nor what is built on it is fetched for a while.
+    pub fn refuse(&mut self, hash: H, now: Instant) {
+        self.refused.insert(hash, now);
     }
 
-    /// Whether a block was refused.
-    pub fn is_refused(&self, hash: &H) -> bool {
-        self.refused.peek(hash).is_some()
+    /// Whether a block was refused lately.
+    pub fn is_refused(&self, hash: &H, now: Instant) -> bool {
+        self.refused.peek(hash).is_some_and(|since| now.saturating_duration_since(*since) < REMEMBERED)
     }
 }
 
@@ -93,10 +120,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_orphan_that_ever_new_identities_replay_is_fetched_four_times_and_no_more() {
+    fn one_orphan_that_ever_new_identities_replay_is_fetched_sixteen_times_and_no_more() {
         let (mut orphans, now) = (Orphans::<u32>::default(), Instant::now());
         let fetched = (0..1_000).filter(|_| orphans.try_fetch(PeerId::random(), 7, 6, now)).count();
-        assert_eq!(fetched, 4);
+        assert_eq!(fetched, STRANGERS);
     }
 
     #[test]
@@ -115,7 +142,7 @@ mod tests {
         let (mut orphans, now, peer) = (Orphans::<u32>::default(), Instant::now(), PeerId::random());
         for hash in 0..100 {
             assert!(orphans.try_fetch(peer, 2 * hash, 2 * hash + 1, now));
-            orphans.delivered(&peer);
+            orphans.delivered(peer);
         }
     }
 
@@ -131,16 +158,33 @@ mod tests {
     #[test]
     fn what_is_built_on_a_refused_block_is_refused_too() {
         let (mut orphans, now) = (Orphans::<u32>::default(), Instant::now());
-        orphans.refuse(1);
+        orphans.refuse(1, now);
         assert!(!orphans.try_fetch(PeerId::random(), 2, 1, now));
         assert!(!orphans.try_fetch(PeerId::random(), 3, 2, now));
-        assert!(orphans.is_refused(&3));
+        assert!(orphans.is_refused(&3, now));
+        assert!(!orphans.is_refused(&3, now + REMEMBERED));
+    }
+
+    #[test]
+    fn strangers_who_announce_the_honest_head_first_keep_no_peer_out_that_has_delivered_blocks() {
+        let (mut orphans, now, honest) = (Orphans::<u32>::default(), Instant::now(), PeerId::random());
+        orphans.delivered(honest);
+        while orphans.try_fetch(PeerId::random(), 7, 6, now) {}
+        assert!(orphans.try_fetch(honest, 7, 6, now));
+    }
+
+    #[test]
+    fn one_peer_takes_one_of_the_places_however_often_it_announces() {
+        let (mut orphans, now, loud) = (Orphans::<u32>::default(), Instant::now(), PeerId::random());
+        let loud_fetches = (0..100).filter(|_| orphans.try_fetch(loud, 7, 6, now)).count();
+        let others = (0..100).filter(|_| orphans.try_fetch(PeerId::random(), 7, 6, now)).count();
+        assert_eq!((loud_fetches, others), (1, STRANGERS - 1));
     }
 
     #[test]
     fn an_orphan_may_be_tried_again_after_five_minutes() {
         let (mut orphans, begun) = (Orphans::<u32>::default(), Instant::now());
         while orphans.try_fetch(PeerId::random(), 7, 6, begun) {}
-        assert!(orphans.try_fetch(PeerId::random(), 7, 6, begun + TRIED_FOR));
+        assert!(orphans.try_fetch(PeerId::random(), 7, 6, begun + REMEMBERED));
     }
 }

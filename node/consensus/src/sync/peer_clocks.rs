@@ -1,8 +1,10 @@
 //! Whether this node's clock agrees with its peers'.
 //!
 //! An honest miner dates its template with its clock, and a block is on its way for moments. So the dates of new blocks, against
-//! our clock when they come, tell how far the two are apart. The median over the last blocks counts: miners with less than half of
-//! the hash power cannot move it far. A clock that is off is only warned of: it costs the node itself, and nobody else.
+//! our clock when they come, tell how far the two are apart. The median over the last blocks counts. A block with the earliest date
+//! that its parent allows says nothing, for it may follow one that was dated far ahead: it counts as one that agrees, so that
+//! miners with less than half of the hash power cannot move the median far. A clock that is off is only warned of: it costs the
+//! node itself, and nobody else.
 
 use std::{
     collections::VecDeque,
@@ -28,10 +30,11 @@ pub struct PeerClocks {
 }
 
 impl PeerClocks {
-    /// A new block of this date came when our clock showed `now`. Returns by how many milliseconds our clock is ahead of the
+    /// A new block of this date came when our clock showed `now`; `is_earliest` says that its parent allows no earlier one. Returns by how many milliseconds our clock is ahead of the
     /// others', if enough blocks came to tell.
-    pub fn saw_block(&mut self, date: UnixMilliseconds, now: UnixMilliseconds) -> Option<i64> {
-        let age = i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(i64::try_from(date).unwrap_or(i64::MAX));
+    pub fn saw_block(&mut self, date: UnixMilliseconds, is_earliest: bool, now: UnixMilliseconds) -> Option<i64> {
+        let signed = |time: UnixMilliseconds| i64::try_from(time).unwrap_or(i64::MAX);
+        let age = if is_earliest { 0 } else { signed(now).saturating_sub(signed(date)) };
         if self.ages.len() >= BLOCKS {
             self.ages.pop_front();
         }
@@ -62,17 +65,21 @@ mod tests {
     #[test]
     fn a_third_of_the_miners_dating_far_ahead_raises_no_warning_and_a_clock_that_is_off_does() {
         let mut clocks = PeerClocks::default();
-        let mut offset = None;
+        let (mut offset, mut parent) = (None, 0);
         for block in 0..60u64 {
             let now = 1_000_000 + block * 1_000;
-            offset = clocks.saw_block(if block % 3 == 0 { now + 14_000 } else { now - 400 }, now);
+            // By the rule: the honest may date no block before its parent.
+            let earliest = parent + 50;
+            let date = if block % 3 == 0 { now + 15_000 } else { now.max(earliest) };
+            offset = clocks.saw_block(date, date == earliest, now);
+            parent = date;
         }
-        assert_eq!(offset, Some(400));
-        assert!(!clocks.is_to_warn(400, Instant::now()));
+        assert_eq!(offset, Some(0));
+        assert!(!clocks.is_to_warn(0, Instant::now()));
 
         let mut behind = PeerClocks::default();
         let offset = (0..20u64)
-            .filter_map(|block| behind.saw_block(1_020_000 + block * 1_000, 1_000_000 + block * 1_000))
+            .filter_map(|block| behind.saw_block(1_020_000 + block * 1_000, false, 1_000_000 + block * 1_000))
             .last();
         assert_eq!(offset, Some(-20_000));
         let begun = Instant::now();
@@ -84,6 +91,6 @@ mod tests {
     #[test]
     fn few_blocks_say_nothing() {
         let mut clocks = PeerClocks::default();
-        assert!((0..10).all(|_| clocks.saw_block(0, 1_000_000).is_none()));
+        assert!((0..10).all(|_| clocks.saw_block(0, false, 1_000_000).is_none()));
     }
 }

@@ -7,8 +7,8 @@
 //! catching up follows from such headers alone ([`CatchUp`]), and so does whether blocks are relayed.
 //!
 //! *Nothing that comes from one peer restarts the sync of others.* An unknown parent or a false block makes the SDK forget all
-//! requests to all peers. Here it does so only while the node is behind, and has nothing else to go on with; else only when the
-//! chain stands still.
+//! requests to all peers. Here such results are taken out, and syncing begins anew only when the network has brought nothing for a
+//! while though there is a heavier chain. Answers whose blocks are not each other's children ban their sender ([`responses`]).
 //!
 //! *Bans.* What no honest peer can send ([`Rejection::is_fault_of_sender`]), and a block that the runtime refuses twice, ban who
 //! sent it, for as long as the peer store remembers. Everything else bans nobody: a peer on a branch below what is final is
@@ -22,7 +22,9 @@ use crate::{
     clock,
     header::announced::{HeaderCheck, Place, Progress},
     import::bad_blocks::BadBlocks,
-    sync::{catch_up::CatchUp, orphans::Orphans, peer_clocks::PeerClocks, verified_headers::VerifiedHeaders},
+    sync::{
+        catch_up::CatchUp, orphans::Orphans, peer_clocks::PeerClocks, responses, verified_headers::VerifiedHeaders,
+    },
     Metrics, Rejection,
 };
 use futures::FutureExt;
@@ -53,8 +55,15 @@ const MOST_BANNED: u32 = 1 << 10;
 const COOLDOWN: Duration = Duration::from_secs(70);
 /// How often the log tells of bans.
 const TELL_EVERY: Duration = Duration::from_secs(60);
-/// After how many block times without a new best block syncing may begin anew.
+/// After how many block times without a block from the network syncing may begin anew, where there is something to fetch.
 const STALLED_BLOCK_TIMES: u64 = 4;
+/// The shortest such time; also that while the node is behind, and then only after something failed: an answer that is on its way
+/// may take long, and must not be thrown away.
+const STALLED_AT_LEAST: Duration = Duration::from_secs(5);
+/// For how long the place of a header is remembered, so that the same one costs nothing when it is shown again.
+const PLACE_REMEMBERED: Duration = Duration::from_secs(1);
+/// How many of them.
+const MOST_PLACES: u32 = 1 << 10;
 
 /// What a peer on a branch below what is final is dropped with: too little to ban it.
 const BELOW_FINALITY: ReputationChange = ReputationChange::new(-(1 << 12), "fork below what is final");
@@ -97,8 +106,10 @@ pub struct PeerPolicy<B: BlockT> {
     orphans: Orphans<B::Hash>,
     catch_up: CatchUp,
     clocks: PeerClocks,
-    /// When our best block last changed.
-    best_since: Instant,
+    /// Where headers belong that were looked at a moment ago.
+    places: LruMap<B::Hash, (Place, Instant)>,
+    /// When a block from the network was last imported, or syncing last began anew.
+    progress_since: Instant,
     /// Whether the inner strategy may count on blocks that will not come.
     is_misled: bool,
 }
@@ -118,7 +129,8 @@ where
             orphans: Orphans::default(),
             catch_up: CatchUp::new(parts.best.saturated_into()),
             clocks: PeerClocks::default(),
-            best_since: Instant::now(),
+            places: LruMap::new(ByLength::new(MOST_PLACES)),
+            progress_since: Instant::now(),
             is_misled: false,
             parts,
         }
@@ -152,12 +164,19 @@ where
     /// Checks a header that a peer shows, and bans it for a false one. Returns the header's place if it is worth something.
     fn look_at(&mut self, peer: PeerId, header: &B::Header, stage: &'static str) -> Option<Place> {
         let (hash, now) = (header.hash(), Instant::now());
-        let mut result = self.parts.check.check(header);
+        let remembered = self.places.peek(&hash).filter(|(_, since)| now.duration_since(*since) < PLACE_REMEMBERED);
+        let mut result = match remembered {
+            Some((place, _)) => Ok(*place),
+            None => self.parts.check.check(header),
+        };
         if matches!(result, Ok(Place::Orphan)) && !self.orphans.try_fetch(peer, hash, *header.parent_hash(), now) {
             result = Err(Rejection::Budget);
         }
         match result {
             Ok(place) => {
+                if matches!(place, Place::Child { .. }) && remembered.is_none() {
+                    self.places.insert(hash, (place, now));
+                }
                 self.catch_up.saw_header((*header.number()).saturated_into(), now);
                 Some(place)
             },
@@ -177,11 +196,11 @@ where
 
     /// Takes a new block's date as a sign of its author's clock.
     fn compare_clocks(&mut self, place: Place) {
-        let Place::Child { date } = place else { return };
-        if self.progress().is_none_or(Progress::is_behind) {
+        let Place::Child { date, is_earliest } = place else { return };
+        if self.is_behind() {
             return;
         }
-        let Some(offset) = self.clocks.saw_block(date, clock::now()) else { return };
+        let Some(offset) = self.clocks.saw_block(date, is_earliest, clock::now()) else { return };
         if let Some(metrics) = &self.parts.metrics {
             metrics.clock_offset.set(offset as f64 / 1_000.0);
         }
@@ -197,6 +216,22 @@ where
 
     fn progress(&self) -> Option<Progress> {
         self.parts.check.progress()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.progress().is_none_or(Progress::is_behind)
+    }
+
+    /// Gives a peer to the inner strategy whose best block is an orphan with work behind it. While the node is behind the peer has
+    /// that block's height, and is searched for what we have in common; else that one branch is fetched from it, so that no
+    /// number of peers moves what the inner strategy takes for the height of the network.
+    fn admit_orphan(&mut self, peer: PeerId, best: B::Hash, number: NumberFor<B>) {
+        if self.is_behind() {
+            return self.admit(peer, best, number);
+        }
+        // In this order: what is fetched from a peer that it knows raises that peer's height.
+        self.inner.set_sync_fork_request(vec![peer], &best, number);
+        self.admit_without_height(peer);
     }
 
     /// Gives a peer to the inner strategy, with a best block that we have or whose header we have checked.
@@ -247,9 +282,23 @@ where
             return self.ban(peer, "forged response");
         }
         match self.look_at(peer, &header, "handshake") {
+            Some(Place::Orphan) => self.admit_orphan(peer, wanted, *header.number()),
             Some(_) => self.admit(peer, wanted, *header.number()),
             None if self.is_cooling_down(&peer) => (),
             None => self.admit_without_height(peer),
+        }
+    }
+
+    /// Whether the blocks that a peer answered with are what it was asked for. If they cannot be, it is banned.
+    fn is_answer(&mut self, peer: PeerId, response: &(dyn Any + Send)) -> bool {
+        let Some((request, Ok(blocks))) = response.downcast_ref::<HeaderResponse<B>>() else { return true };
+        match responses::check::<B>(request, blocks) {
+            Ok(()) => true,
+            Err(forged) => {
+                tracing::debug!(target: "weir", %peer, %forged, "an answer is forged");
+                self.ban(peer, "forged response");
+                false
+            },
         }
     }
 
@@ -257,66 +306,70 @@ where
     fn settle(&mut self, (result, hash): Processed<B>, is_behind: bool) -> Processed<B> {
         let error = match result {
             Ok(imported) => {
-                if let BlockImportStatus::ImportedUnknown(_, _, Some(peer)) = &imported {
-                    self.orphans.delivered(peer);
+                if let BlockImportStatus::ImportedUnknown(_, _, peer) = &imported {
+                    self.progress_since = Instant::now();
+                    if let Some(peer) = peer {
+                        self.orphans.delivered(*peer);
+                    }
                 }
                 return (Ok(imported), hash);
             },
             Err(error) => error,
         };
         self.is_misled = true;
-        let (harmless, is_restart) = match error {
-            BlockImportError::VerificationFailed(peer, why) => {
-                self.blame(peer, "invalid block");
-                (BlockImportError::VerificationFailed(None, why), true)
+        let settled = match error {
+            BlockImportError::VerificationFailed(Some(peer), _) => {
+                self.ban(peer, "invalid block");
+                BlockImportError::MissingState
             },
-            BlockImportError::IncompleteHeader(peer) => {
-                self.blame(peer, "block without header");
-                (BlockImportError::VerificationFailed(None, "it has no header".into()), true)
+            BlockImportError::IncompleteHeader(Some(peer)) => {
+                self.ban(peer, "block without header");
+                BlockImportError::MissingState
             },
-            BlockImportError::BadBlock(peer) if self.parts.bad_blocks.is_disputed(&hash) => {
-                tracing::debug!(target: "weir", ?peer, ?hash, "a disputed block was sent");
-                (BlockImportError::Cancelled, false)
-            },
-            BlockImportError::BadBlock(peer) if self.parts.bad_blocks.is_bad(&hash) => {
-                self.blame(peer, "block fails execution");
-                (BlockImportError::Cancelled, false)
-            },
-            BlockImportError::BadBlock(peer) if self.parts.verified_headers.is_false(&hash) => {
-                self.blame(peer, "invalid block");
-                (BlockImportError::Cancelled, false)
-            },
-            // Of a branch that leaves the chain below what is final, or refused by the chain spec.
             BlockImportError::BadBlock(peer) => {
-                self.orphans.refuse(hash);
-                if let Some(peer) = peer {
-                    self.actions.push(SyncingAction::DropPeer(BadPeer(peer, BELOW_FINALITY)));
-                }
-                (BlockImportError::Cancelled, false)
+                self.settle_bad_block(peer, hash, is_behind);
+                BlockImportError::MissingState
             },
-            BlockImportError::UnknownParent => (BlockImportError::UnknownParent, true),
-            other => (other, false),
+            BlockImportError::Cancelled => BlockImportError::Cancelled,
+            // The one error at which the inner strategy neither begins anew nor punishes.
+            _ => BlockImportError::MissingState,
         };
-        // `MissingState` is the one error at which the inner strategy neither begins anew nor punishes.
-        (Err(if is_restart && !is_behind { BlockImportError::MissingState } else { harmless }), hash)
+        (Err(settled), hash)
     }
 
-    fn blame(&mut self, peer: Option<PeerId>, reason: &'static str) {
-        if let Some(peer) = peer {
-            self.ban(peer, reason);
+    /// Punishes who sent a block that import refused at sight, if that is the sender's fault.
+    fn settle_bad_block(&mut self, peer: Option<PeerId>, hash: B::Hash, is_behind: bool) {
+        let is_bad = self.parts.bad_blocks.is_bad(&hash);
+        let is_false = self.parts.verified_headers.is_false(&hash);
+        if self.parts.bad_blocks.is_disputed(&hash) {
+            tracing::debug!(target: "weir", ?peer, ?hash, "a disputed block was sent");
+        } else if let (true, Some(peer)) = (is_bad, peer) {
+            self.ban(peer, "block fails execution");
+        } else if let (true, Some(peer)) = (is_false && !is_behind, peer) {
+            self.ban(peer, "invalid block");
+        } else {
+            // It leaves the chain below what is final, or the chain spec refuses it.
+            self.orphans.refuse(hash, Instant::now());
+            let drop = |peer| SyncingAction::DropPeer(BadPeer(peer, BELOW_FINALITY));
+            self.actions.extend(peer.map(drop));
         }
     }
 
-    /// Lets the inner strategy begin anew if it counts on blocks that did not come and the chain stands still.
+    /// Lets the inner strategy begin anew if the network has brought nothing for a while, though there is something to fetch.
     fn recover(&mut self) {
-        let Some(progress) = self.progress().filter(|_| self.is_misled) else { return };
-        let patience = Duration::from_millis(progress.block_time.saturating_mul(STALLED_BLOCK_TIMES));
-        if self.best_since.elapsed() < patience || self.inner.status().queued_blocks > 0 {
+        let Some(progress) = self.progress() else { return };
+        let (is_wanting, patience) = if progress.is_behind() {
+            (self.is_misled, STALLED_AT_LEAST)
+        } else {
+            let patience = Duration::from_millis(progress.block_time.saturating_mul(STALLED_BLOCK_TIMES));
+            (self.is_misled || self.catch_up.is_above(progress.best.into()), patience.max(STALLED_AT_LEAST))
+        };
+        if !is_wanting || self.progress_since.elapsed() < patience {
             return;
         }
-        tracing::debug!(target: "weir", "syncing begins anew: it counts on blocks that did not come");
+        tracing::debug!(target: "weir", "syncing begins anew: what it counted on did not come");
         self.is_misled = false;
-        self.best_since = Instant::now();
+        self.progress_since = Instant::now();
         let error = BlockImportError::Other(sp_consensus::Error::ClientImport("the chain stands still".into()));
         self.inner.on_blocks_processed(0, 0, vec![(Err(error), self.parts.genesis)]);
     }
@@ -325,8 +378,7 @@ where
     fn note_best(&mut self, number: NumberFor<B>) {
         if number != self.parts.best {
             self.parts.best = number;
-            self.best_since = Instant::now();
-            self.catch_up.best_changed(number.saturated_into(), self.best_since);
+            self.catch_up.best_changed(number.saturated_into(), Instant::now());
         }
     }
 
@@ -364,9 +416,14 @@ where
         if self.asked.remove(&peer).is_some() {
             // Now it has shown one.
             self.actions.push(SyncingAction::CancelRequest { peer_id: peer, key: HEADERS });
-            self.admit(peer, announce.header.hash(), *announce.header.number());
+            match place {
+                Place::Orphan => self.admit_orphan(peer, announce.header.hash(), *announce.header.number()),
+                _ => self.admit(peer, announce.header.hash(), *announce.header.number()),
+            }
         }
-        self.inner.on_validated_block_announce(is_best, peer, announce)
+        // An orphan gives its announcer no height while the node is not behind: that one branch is fetched.
+        let has_height = place != Place::Orphan || self.is_behind();
+        self.inner.on_validated_block_announce(is_best && has_height, peer, announce)
     }
 
     fn add_peer(&mut self, peer: PeerId, best_hash: B::Hash, best_number: NumberFor<B>) {
@@ -376,7 +433,7 @@ where
             Some(number) => self.admit(peer, best_hash, number),
             // Which no chain of ours can be: the inner strategy drops it.
             None if best_number.is_zero() => self.inner.add_peer(peer, best_hash, best_number),
-            None if self.orphans.is_refused(&best_hash) => self.admit_without_height(peer),
+            None if self.orphans.is_refused(&best_hash, Instant::now()) => self.admit_without_height(peer),
             None => self.ask_for_header(peer, best_hash),
         }
     }
@@ -397,16 +454,7 @@ where
         if let Some(progress) = progress {
             self.note_best(progress.best.into());
         }
-        // What comes behind a block that was refused for its place is built on it.
-        let mut is_refused = false;
-        let mut settled = Vec::with_capacity(results.len());
-        for (result, hash) in results {
-            if is_refused && matches!(result, Err(BlockImportError::Cancelled)) {
-                self.orphans.refuse(hash);
-            }
-            settled.push(self.settle((result, hash), is_behind));
-            is_refused |= self.orphans.is_refused(&hash);
-        }
+        let settled = results.into_iter().map(|result| self.settle(result, is_behind)).collect();
         self.inner.on_blocks_processed(imported, count, settled);
     }
 
@@ -434,7 +482,7 @@ where
     ) {
         if key == HEADERS {
             self.on_header(*peer, response);
-        } else {
+        } else if self.is_answer(*peer, &*response) {
             self.inner.on_generic_response(peer, key, protocol, response);
         }
     }

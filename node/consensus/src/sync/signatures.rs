@@ -192,7 +192,7 @@ where
         let version = match self.client.runtime_version_at(info.best_hash, CallContext::Offchain) {
             Ok(version) => version,
             Err(error) => {
-                log::debug!(target: "weir", "no signatures are verified ahead: {error}");
+                tracing::debug!(target: "weir", %error, "no signatures are verified ahead");
                 return 0;
             },
         };

@@ -40,7 +40,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::Notify;
-use weir_primitives::consensus::dates::Dates;
+use weir_primitives::{consensus::dates::Dates, UnixMilliseconds};
 
 /// How many blocks are checked at once, if as many have come. More would only delay the first of them.
 const GATHER_BLOCKS: usize = 1 << 10;
@@ -170,9 +170,7 @@ impl<B: BlockT, S: Strategy> Worker<B, S> {
                 },
                 () = sleep(due_in), if due_in.is_some() => None,
             };
-            for call in self.waiting.take_due(clock::now()) {
-                self.hand_on(call).await;
-            }
+            self.release_due().await;
             let Some(first) = first else { continue };
             let mut gathered = first.blocks.len();
             let mut batch = vec![first];
@@ -184,9 +182,19 @@ impl<B: BlockT, S: Strategy> Worker<B, S> {
             self.check(&batch);
             for call in batch {
                 if let Some(call) = self.set_aside(call) {
+                    // A parent that has waited must not be passed by its child.
+                    self.release_due().await;
                     self.hand_on(call).await;
                 }
             }
+        }
+    }
+
+    /// Hands on the blocks that are due.
+    async fn release_due(&mut self) {
+        for call in self.waiting.take_due(clock::now()) {
+            self.shared.waiting_bytes.fetch_add(call.bytes, Ordering::AcqRel);
+            self.hand_on(call).await;
         }
     }
 
@@ -213,28 +221,24 @@ impl<B: BlockT, S: Strategy> Worker<B, S> {
         }
     }
 
-    /// Lets the blocks of a call that are not due wait, drops those that are not worth waiting for, and returns the others. A
-    /// block descends from those before it in its call, and its date is later.
+    /// Lets the blocks of a call that are not due wait, drops those that are not worth waiting for, and returns the others.
     ///
-    /// Only what has work behind it may wait, or the room could be filled for nothing. Everything else is handed on, and
-    /// rejected.
+    /// Only what has work behind it may wait, or the room could be filled for nothing. A first block that has none is handed on,
+    /// and rejected. What comes without any behind one that waits is dropped.
     fn set_aside(&mut self, mut call: Call<B>) -> Option<Call<B>> {
         let Some(best) = (self.ahead.our_best)() else { return Some(call) };
-        let (dates, now) = (best.rules.dates(), clock::now());
-        let by = HeaderRules::from(&best.rules);
-        let may_wait = |block: &IncomingBlock<B>| {
-            let Some(header) = &block.header else { return false };
-            let Some(claims) = rules::claims_of(header).filter(|claims| !dates.is_due(claims.timestamp, now)) else {
-                return false;
-            };
-            rules::plausible(&claims, rules::height(header), best.anchor, &best.rules).is_ok()
-                && self.ahead.verified_headers.get(&header.hash(), by) == Some(Ok(()))
-        };
-        let Some(first) = call.blocks.iter().position(may_wait) else { return Some(call) };
-        for block in call.blocks.split_off(first) {
-            let bytes = size(&block);
+        let waits: Vec<bool> = call.blocks.iter().map(|block| self.is_to_wait(block, &best)).collect();
+        let Some(first) = waits.iter().position(|waits| *waits) else { return Some(call) };
+        for (block, waits) in call.blocks.split_off(first).into_iter().zip(waits.into_iter().skip(first)) {
+            let bytes = if call.origin == BlockOrigin::File { 0 } else { size(&block) };
             call.bytes = call.bytes.saturating_sub(bytes);
-            self.let_wait(Call { origin: call.origin, blocks: vec![block], bytes }, dates);
+            let date = date_of(&block).unwrap_or_default();
+            let alone = Call { origin: call.origin, blocks: vec![block], bytes };
+            if waits {
+                self.let_wait(alone, date, best.rules.dates());
+            } else {
+                self.drop_call(alone);
+            }
         }
         if let Some(metrics) = &self.ahead.metrics {
             metrics.waiting_blocks.set(self.waiting.len() as u64);
@@ -242,18 +246,32 @@ impl<B: BlockT, S: Strategy> Worker<B, S> {
         (!call.blocks.is_empty()).then_some(call)
     }
 
+    /// Whether a block is not due, and has the work of a block.
+    fn is_to_wait(&self, block: &IncomingBlock<B>, best: &OurBest) -> bool {
+        let Some(header) = &block.header else { return false };
+        let Some(claims) = rules::claims_of(header) else { return false };
+        rules::due(&claims, best.rules.dates(), clock::now()).is_err()
+            && rules::plausible(&claims, rules::height(header), best.anchor, &best.rules).is_ok()
+            && self.ahead.verified_headers.get(&header.hash(), HeaderRules::from(&best.rules)) == Some(Ok(()))
+    }
+
     /// Lets a block wait, if it is worth that.
-    fn let_wait(&mut self, call: Call<B>, dates: Dates) {
-        let date = call.blocks.first().and_then(date_of).unwrap_or(u64::MAX);
-        let left_out = if dates.is_worth_waiting_for(date, clock::now()) {
-            self.waiting.insert(dates.due_at(date), date, call)
-        } else {
-            Some(call)
-        };
-        if let Some(call) = left_out {
-            // No error that syncing would punish or begin anew for: the block may come again.
-            self.shared.answer(call, |_| BlockImportError::Cancelled);
+    fn let_wait(&mut self, call: Call<B>, date: UnixMilliseconds, dates: Dates) {
+        if !dates.is_worth_waiting_for(date, clock::now()) {
+            return self.drop_call(call);
         }
+        let bytes = call.bytes;
+        // The room has a bound of its own, so that what waits in it keeps nothing else out of the queue.
+        self.shared.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        for call in self.waiting.insert(dates.due_at(date), date, bytes, call) {
+            self.shared.waiting_bytes.fetch_add(call.bytes, Ordering::AcqRel);
+            self.drop_call(call);
+        }
+    }
+
+    /// Answers with no error that syncing would punish or begin anew for: the blocks may come again.
+    fn drop_call(&self, call: Call<B>) {
+        self.shared.answer(call, |_| BlockImportError::Cancelled);
     }
 
     async fn hand_on(&mut self, call: Call<B>) {
@@ -274,7 +292,7 @@ async fn sleep(time: Option<Duration>) {
 }
 
 /// The date of a block, as its header claims it.
-fn date_of<B: BlockT>(block: &IncomingBlock<B>) -> Option<u64> {
+fn date_of<B: BlockT>(block: &IncomingBlock<B>) -> Option<UnixMilliseconds> {
     block.header.as_ref().and_then(rules::claims_of).map(|claims| claims.timestamp)
 }
 

@@ -10,6 +10,8 @@ use weir_primitives::UnixMilliseconds;
 
 /// How many blocks wait at the most.
 pub const MOST_WAITING: usize = 64;
+/// How many bytes of them: as four full blocks have.
+pub const MOST_BYTES: usize = 8 << 20;
 
 /// When a block is due, and which of those that are due then came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,36 +24,44 @@ struct Turn {
 /// Blocks that wait.
 #[derive(Debug)]
 pub struct Waiting<T> {
-    blocks: BTreeMap<Turn, T>,
+    blocks: BTreeMap<Turn, (usize, T)>,
+    bytes: usize,
     arrivals: u64,
 }
 
 impl<T> Default for Waiting<T> {
     fn default() -> Self {
-        Self { blocks: BTreeMap::new(), arrivals: 0 }
+        Self { blocks: BTreeMap::new(), bytes: 0, arrivals: 0 }
     }
 }
 
 impl<T> Waiting<T> {
-    /// Lets a block wait until it is due. If that is one too many, the one with the farthest date is given back.
-    pub fn insert(&mut self, due: UnixMilliseconds, date: UnixMilliseconds, block: T) -> Option<T> {
+    /// Lets a block of so many bytes wait until it is due. Gives back those with the farthest dates, if that is too much.
+    pub fn insert(&mut self, due: UnixMilliseconds, date: UnixMilliseconds, bytes: usize, block: T) -> Vec<T> {
         self.arrivals = self.arrivals.saturating_add(1);
-        self.blocks.insert(Turn { due, date, arrival: self.arrivals }, block);
-        if self.blocks.len() <= MOST_WAITING {
-            return None;
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.blocks.insert(Turn { due, date, arrival: self.arrivals }, (bytes, block));
+        let mut left = Vec::new();
+        while self.blocks.len() > MOST_WAITING || self.bytes > MOST_BYTES {
+            let Some(farthest) = self.blocks.keys().copied().max_by_key(|turn| (turn.date, turn.arrival)) else {
+                break;
+            };
+            left.extend(self.remove(farthest));
         }
-        let farthest = self.blocks.keys().copied().max_by_key(|turn| (turn.date, turn.arrival))?;
-        self.blocks.remove(&farthest)
+        left
+    }
+
+    fn remove(&mut self, turn: Turn) -> Option<T> {
+        let (bytes, block) = self.blocks.remove(&turn)?;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Some(block)
     }
 
     /// Takes out what is due, in its order.
     pub fn take_due(&mut self, now: UnixMilliseconds) -> Vec<T> {
         let mut taken = Vec::new();
-        while let Some(entry) = self.blocks.first_entry() {
-            if entry.key().due > now {
-                break;
-            }
-            taken.push(entry.remove());
+        while let Some(turn) = self.blocks.keys().next().copied().filter(|turn| turn.due <= now) {
+            taken.extend(self.remove(turn));
         }
         taken
     }
@@ -80,7 +90,9 @@ mod tests {
     const LIMIT: u64 = 15_000;
 
     fn insert(waiting: &mut Waiting<u64>, date: u64, block: u64) -> Option<u64> {
-        waiting.insert(date - LIMIT, date, block)
+        let left = waiting.insert(date - LIMIT, date, 1_000, block);
+        assert!(left.len() <= 1);
+        left.first().copied()
     }
 
     #[test]
@@ -112,6 +124,16 @@ mod tests {
         // A farther one than all is the one that leaves.
         assert_eq!(insert(&mut waiting, 120_001, 2_000), Some(2_000));
         assert_eq!(waiting.take_due(100_001), vec![1_000]);
+    }
+
+    #[test]
+    fn large_blocks_leave_before_the_room_takes_more_than_its_bytes() {
+        let mut waiting = Waiting::default();
+        for block in 0..4 {
+            assert!(waiting.insert(85_000 + block, 100_000 + block, MOST_BYTES / 4, block).is_empty());
+        }
+        assert_eq!(waiting.insert(85_000, 100_000, 1, 4), vec![3]);
+        assert_eq!(waiting.take_due(100_000), vec![0, 4, 1, 2]);
     }
 
     proptest! {

@@ -231,10 +231,11 @@ fn an_orphan_must_claim_a_sixteenth_of_what_our_chain_would_have_at_its_height_o
     assert_eq!(orphan(&chain, 8, 161, 0), None);
     assert!(matches!(orphan(&chain, 7, 161, 0), Some(Rejection::Implausible { .. })));
     assert!(matches!(orphan(&chain, u64::MAX, 1_000_000, 0), Some(Rejection::Implausible { .. })));
-    // A date ahead makes it easier, but no date is farther ahead than the limit: 2^(-1/4) of 64, and a sixteenth of that.
-    assert_eq!(orphan(&chain, 3, 101, 15_000), None);
-    assert!(matches!(orphan(&chain, 2, 101, 15_000), Some(Rejection::Implausible { .. })));
-    assert!(matches!(orphan(&chain, 64, 101, 15_001), Some(Rejection::NotDue { .. })));
+    // A date ahead makes it easier, but no date is farther ahead than what is worth waiting for: 2^(-1/2) of 64, and a sixteenth
+    // of that.
+    assert_eq!(orphan(&chain, 2, 101, 30_000), None);
+    assert!(matches!(orphan(&chain, 1, 101, 30_000), Some(Rejection::Implausible { .. })));
+    assert!(matches!(orphan(&chain, 64, 101, 30_001), Some(Rejection::NotDue { .. })));
 }
 
 #[test]
