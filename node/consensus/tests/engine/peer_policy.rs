@@ -413,7 +413,7 @@ fn a_header_at_a_final_height_is_fetched_from_nobody() {
 }
 
 #[test]
-fn a_peer_on_a_branch_below_what_is_final_is_dropped_and_its_branch_is_not_fetched_again_for_others() {
+fn a_branch_that_leaves_the_chain_below_what_is_final_is_not_followed_and_is_fetched_from_few_and_costs_nobody_else() {
     let (chain, blocks) = grown(12);
     // Another chain from genesis on, as long and as heavy.
     let other = Chain::with(Options { first_timestamp: Some(clock::now() - 14 * ON_TIME), ..Options::default() });
@@ -428,10 +428,7 @@ fn a_peer_on_a_branch_below_what_is_final_is_dropped_and_its_branch_is_not_fetch
         .collect();
     drop(chain);
     let mut node = Node::with(copy(&blocks));
-    node.connect(fork[13].hash(), 14, Some(fork.clone()));
-    assert_eq!(node.dropped.len(), 1);
-    assert_eq!(node.banned(), []);
-    assert_eq!(node.chain.best(), blocks[11].hash());
+    let honest = node.connect(blocks[11].hash(), 12, Some(blocks.clone()));
     for _ in 0..100 {
         node.connect(fork[13].hash(), 14, Some(fork.clone()));
     }
@@ -442,6 +439,8 @@ fn a_peer_on_a_branch_below_what_is_final_is_dropped_and_its_branch_is_not_fetch
     // From a few strangers, and then from nobody.
     assert!(bodies(&node) <= 16, "{}", bodies(&node));
     assert_eq!(node.banned(), []);
+    assert!(!node.cancelled.contains(&honest));
+    assert_eq!(node.chain.best(), blocks[11].hash());
 }
 
 /// An answer of blocks in the order in which they are sent: downwards.
