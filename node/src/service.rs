@@ -3,7 +3,7 @@
 use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, resubmit, rpc};
 use futures::FutureExt;
 use sc_client_api::Backend as _;
-use sc_consensus::{BasicQueue, ImportQueue};
+use sc_consensus::{BasicQueue, ImportQueue, IncomingBlock};
 use sc_network::{config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend};
 use sc_network_common::role::Roles;
 use sc_network_sync::{
@@ -21,7 +21,7 @@ use sp_blockchain::HeaderBackend;
 use sp_consensus::block_validation::DefaultBlockAnnounceValidator;
 use sp_core::{crypto::Ss58Codec, sr25519};
 use sp_keystore::KeystorePtr;
-use sp_runtime::traits::Block as BlockT;
+use sp_runtime::{traits::Block as BlockT, OpaqueExtrinsic};
 use std::sync::Arc;
 use weir_consensus::{
     header::{announced::Announced, our_best::OurBestReader, verifier::Verifier},
@@ -30,15 +30,16 @@ use weir_consensus::{
     sync::{
         parallel::Rayon,
         peer_policy::{Parts, PeerPolicy},
+        signatures::{ExtrinsicVerifier, HostFunctions, Surroundings, VerifiedSignatures},
         verified_headers::VerifiedHeaders,
         verify_ahead::{Ahead, Queue},
     },
     Metrics,
 };
 use weir_primitives::AccountId;
-use weir_runtime::{opaque::Block, RuntimeApi};
+use weir_runtime::{opaque::Block, signed_extrinsics, RuntimeApi};
 
-pub type FullClient = TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<sp_io::SubstrateHostFunctions>>;
+pub type FullClient = TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<HostFunctions>>;
 type FullBackend = TFullBackend<Block>;
 type FullImport = Import<Block, FullClient, FullBackend>;
 type FullQueue = Queue<Block, BasicQueue<Block>>;
@@ -109,6 +110,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         oracle: Oracle::default(),
         bad_blocks: BadBlocks::default(),
         verified_headers: verified_headers.clone(),
+        signatures: VerifiedSignatures::default(),
         cold: Arc::new(cold),
         metrics: metrics.clone(),
     };
@@ -124,7 +126,10 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     let strategy = Rayon::new(0)
         .map_err(|error| ServiceError::Other(format!("the threads that verify cannot be started: {error}")))?;
     let our_best = OurBestReader::new(client.clone());
-    let ahead = Ahead { strategy, our_best: Arc::new(move || our_best.read()), verified_headers, metrics };
+    let extrinsics =
+        ExtrinsicVerifier::new(client.clone(), strategy.clone(), signed_message, settings.signatures.clone());
+    let signatures = Box::new(move |blocks: &[&IncomingBlock<Block>]| extrinsics.verify(blocks));
+    let ahead = Ahead { strategy, our_best: Arc::new(move || our_best.read()), verified_headers, signatures, metrics };
     let import_queue = Queue::new(executing, ahead, &task_manager.spawn_essential_handle());
 
     Ok(PartialComponents {
@@ -137,6 +142,20 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         transaction_pool,
         other: Engine { import, verifier, settings, telemetry },
     })
+}
+
+/// What the runtime says that the signature of an extrinsic covers.
+fn signed_message(
+    extrinsic: &OpaqueExtrinsic,
+    surroundings: &Surroundings<'_, Block>,
+) -> Option<(Vec<u8>, weir_primitives::Signature, AccountId)> {
+    let at = signed_extrinsics::Surroundings {
+        number: surroundings.number,
+        genesis: surroundings.genesis,
+        spec_version: surroundings.version.spec_version,
+        transaction_version: surroundings.version.transaction_version,
+    };
+    signed_extrinsics::read(extrinsic.inner(), &at, |number| surroundings.ancestor(number))
 }
 
 /// Adds to an error of opening the database what to do about it.

@@ -18,7 +18,10 @@ use crate::{
         bad_blocks::BadBlocks,
         execute::{ColdExecution, Verdict},
     },
-    sync::verified_headers::VerifiedHeaders,
+    sync::{
+        signatures::{BlockSignatures, VerifiedSignatures},
+        verified_headers::VerifiedHeaders,
+    },
     Metrics,
 };
 use parking_lot::Mutex;
@@ -72,6 +75,8 @@ pub struct Settings<Block: BlockT> {
     pub bad_blocks: BadBlocks<Block::Hash>,
     /// What was found out about headers ahead of import.
     pub verified_headers: VerifiedHeaders<Block::Hash>,
+    /// The signatures of extrinsics that were verified ahead of execution.
+    pub signatures: VerifiedSignatures<Block::Hash>,
     /// Executes a block that failed once more.
     pub cold: Arc<dyn ColdExecution<Block>>,
     /// For Prometheus.
@@ -85,6 +90,7 @@ impl<Block: BlockT> Clone for Settings<Block> {
             oracle: self.oracle.clone(),
             bad_blocks: self.bad_blocks.clone(),
             verified_headers: self.verified_headers.clone(),
+            signatures: self.signatures.clone(),
             cold: self.cold.clone(),
             metrics: self.metrics.clone(),
         }
@@ -352,7 +358,8 @@ where
         let begun = Instant::now();
         let body = block.body.clone().unwrap_or_default();
         let unsealed = Block::new(block.header.clone(), body);
-        let first = match self.run(parent, unsealed.clone(), *block.header.state_root()) {
+        let signatures = self.settings.signatures.take(&block.post_hash());
+        let first = match self.run(parent, unsealed.clone(), *block.header.state_root(), signatures) {
             // Pruned since it was asked for.
             Err(Failure::Pruned) => return Ok(Executed::Discarded(ImportResult::MissingState)),
             other => other,
@@ -367,7 +374,7 @@ where
                 },
                 Verdict::Valid => {
                     self.failed_here(&failure.to_string());
-                    match self.run(parent, unsealed, *block.header.state_root()) {
+                    match self.run(parent, unsealed, *block.header.state_root(), None) {
                         Ok(changes) => changes,
                         Err(_) => return Ok(Executed::PutOff),
                     }
@@ -386,10 +393,14 @@ where
         parent: Block::Hash,
         block: Block,
         state_root: Block::Hash,
+        signatures: Option<BlockSignatures>,
     ) -> Result<sp_state_machine::StorageChanges<sp_runtime::traits::HashingFor<Block>>, Failure> {
         let context = CallContext::Onchain { import: true };
         let mut api = self.client.runtime_api();
         api.set_call_context(context);
+        if let Some(signatures) = signatures {
+            api.register_extension(signatures);
+        }
         api.execute_block(parent, block.into()).map_err(|error| match error {
             ApiError::UnknownBlock(_) => Failure::Pruned,
             other => Failure::Call(other.to_string()),

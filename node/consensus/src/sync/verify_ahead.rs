@@ -13,6 +13,7 @@ use crate::{
     },
     sync::{
         parallel::Strategy,
+        signatures::MOST_SIGNATURES,
         verified_headers::{VerifiedHeaders, MOST_HEADERS},
         waiting::Waiting,
     },
@@ -48,6 +49,8 @@ const GATHER_BLOCKS: usize = 1 << 10;
 const AHEAD_BLOCKS: usize = 1 << 12;
 /// How many bytes of them, at the most, before the next batch is handed on.
 const AHEAD_BYTES: usize = 64 << 20;
+/// How many verified signatures of their extrinsics, so that none gives way before its block is executed.
+const AHEAD_SIGNATURES: usize = MOST_SIGNATURES / 2;
 /// How many blocks may wait altogether. Those that come then are refused, and may be sent again.
 const MOST_BLOCKS: usize = MOST_HEADERS as usize;
 /// How many bytes of blocks from the network may wait altogether.
@@ -78,31 +81,34 @@ struct Shared<B: BlockT> {
     answering: AtomicWaker,
 }
 
-/// Blocks and bytes of calls.
+/// Blocks, bytes and verified signatures of calls.
 #[derive(Default)]
 struct HandedOn {
-    calls: VecDeque<(usize, usize)>,
+    calls: VecDeque<(usize, usize, usize)>,
     blocks: usize,
     bytes: usize,
+    signatures: usize,
 }
 
 impl HandedOn {
-    fn push(&mut self, blocks: usize, bytes: usize) {
-        self.calls.push_back((blocks, bytes));
+    fn push(&mut self, blocks: usize, bytes: usize, signatures: usize) {
+        self.calls.push_back((blocks, bytes, signatures));
+        self.signatures = self.signatures.saturating_add(signatures);
         self.blocks = self.blocks.saturating_add(blocks);
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// Takes the first call out, and returns its bytes.
     fn pop(&mut self) -> usize {
-        let (blocks, bytes) = self.calls.pop_front().unwrap_or_default();
+        let (blocks, bytes, signatures) = self.calls.pop_front().unwrap_or_default();
+        self.signatures = self.signatures.saturating_sub(signatures);
         self.blocks = self.blocks.saturating_sub(blocks);
         self.bytes = self.bytes.saturating_sub(bytes);
         bytes
     }
 
     fn is_full(&self) -> bool {
-        self.blocks > AHEAD_BLOCKS || self.bytes > AHEAD_BYTES
+        self.blocks > AHEAD_BLOCKS || self.bytes > AHEAD_BYTES || self.signatures > AHEAD_SIGNATURES
     }
 }
 
@@ -116,25 +122,26 @@ pub struct Queue<B: BlockT, Q: ImportQueue<B>> {
 /// Says what our best block is; none while its state cannot be asked.
 pub type AskOurBest = Arc<dyn Fn() -> Option<OurBest> + Send + Sync>;
 
+/// Verifies the signatures of the extrinsics of some blocks, and says how many are kept for their execution.
+pub type VerifySignatures<B> = Box<dyn Fn(&[&IncomingBlock<B>]) -> usize + Send + Sync>;
+
 /// What the verification needs.
-pub struct Ahead<S, H> {
+pub struct Ahead<S, B: BlockT> {
     /// On which processors.
     pub strategy: S,
     /// Whose rules stand in for those of parents that are not there yet.
     pub our_best: AskOurBest,
     /// Where the verifier looks.
-    pub verified_headers: VerifiedHeaders<H>,
+    pub verified_headers: VerifiedHeaders<B::Hash>,
+    /// For blocks with work behind them.
+    pub signatures: VerifySignatures<B>,
     /// For Prometheus.
     pub metrics: Option<Metrics>,
 }
 
 impl<B: BlockT, Q: ImportQueue<B>> Queue<B, Q> {
     /// Around a queue whose verifier uses the same verified headers.
-    pub fn new<S: Strategy>(
-        inner: Q,
-        ahead: Ahead<S, B::Hash>,
-        spawner: &impl sp_core::traits::SpawnEssentialNamed,
-    ) -> Self {
+    pub fn new<S: Strategy>(inner: Q, ahead: Ahead<S, B>, spawner: &impl sp_core::traits::SpawnEssentialNamed) -> Self {
         let (sender, receiver) = mpsc::unbounded();
         let shared = Arc::new(Shared {
             waiting_blocks: AtomicUsize::new(0),
@@ -154,7 +161,7 @@ impl<B: BlockT, Q: ImportQueue<B>> Queue<B, Q> {
 /// Checks what comes, and hands it on.
 struct Worker<B: BlockT, S> {
     inner: Box<dyn ImportQueueService<B>>,
-    ahead: Ahead<S, B::Hash>,
+    ahead: Ahead<S, B>,
     shared: Arc<Shared<B>>,
     waiting: Waiting<Call<B>>,
 }
@@ -279,8 +286,24 @@ impl<B: BlockT, S: Strategy> Worker<B, S> {
         while self.shared.ahead.lock().is_full() {
             self.shared.executed.notified().await;
         }
-        self.shared.ahead.lock().push(call.blocks.len(), call.bytes);
+        let signatures = self.verify_signatures(&call.blocks);
+        self.shared.ahead.lock().push(call.blocks.len(), call.bytes, signatures);
         self.inner.import_blocks(call.origin, call.blocks);
+    }
+
+    /// Verifies the signatures of those blocks whose headers have as much work as the chain could ask for, so that nobody makes
+    /// us verify for nothing.
+    fn verify_signatures(&self, blocks: &[IncomingBlock<B>]) -> usize {
+        let Some(best) = (self.ahead.our_best)() else { return 0 };
+        let by = HeaderRules::from(&best.rules);
+        let is_paid_for = |block: &&IncomingBlock<B>| {
+            let Some(header) = &block.header else { return false };
+            self.ahead.verified_headers.get(&header.hash(), by) == Some(Ok(()))
+                && rules::claims_of(header).is_some_and(|claims| {
+                    rules::plausible(&claims, rules::height(header), best.anchor, &best.rules).is_ok()
+                })
+        };
+        (self.ahead.signatures)(&blocks.iter().filter(is_paid_for).collect::<Vec<_>>())
     }
 }
 

@@ -32,7 +32,12 @@ use weir_consensus::{
         execute::{Cold, ColdExecution},
         weight, Import, Oracle, Settings,
     },
-    sync::{verified_headers::VerifiedHeaders, verify_ahead::AskOurBest},
+    sync::{
+        parallel::Strategy,
+        signatures::{ExtrinsicVerifier, HostFunctions, Surroundings, VerifiedSignatures},
+        verified_headers::VerifiedHeaders,
+        verify_ahead::AskOurBest,
+    },
     Metrics,
 };
 use weir_primitives::{
@@ -43,10 +48,10 @@ use weir_primitives::{
 };
 use weir_runtime::{
     opaque::{Block, Header},
-    RuntimeApi, RuntimeCall, SignedPayload, TxExtension, UncheckedExtrinsic, WASM_BINARY,
+    signed_extrinsics, RuntimeApi, RuntimeCall, SignedPayload, TxExtension, UncheckedExtrinsic, WASM_BINARY,
 };
 
-pub type Executor = sc_executor::WasmExecutor<sp_io::SubstrateHostFunctions>;
+pub type Executor = sc_executor::WasmExecutor<HostFunctions>;
 pub type Backend = sc_client_db::Backend<Block>;
 pub type Client = sc_service::TFullClient<Block, RuntimeApi, Executor>;
 
@@ -132,6 +137,8 @@ pub struct Options<'a> {
     pub metrics: Option<Metrics>,
     /// What executes a block that failed once more, instead of the usual.
     pub cold: Option<Arc<dyn ColdExecution<Block>>>,
+    /// Where signatures are kept that were verified ahead.
+    pub signatures: VerifiedSignatures<Hash>,
 }
 
 pub struct Chain {
@@ -139,6 +146,7 @@ pub struct Chain {
     pub rules: Consensus,
     pub verified_headers: VerifiedHeaders<Hash>,
     pub bad_blocks: BadBlocks<Hash>,
+    pub signatures: VerifiedSignatures<Hash>,
     pub backend: Arc<Backend>,
     pub verifier: Verifier<Block, Client>,
     import: Import<Block, Client, Backend>,
@@ -197,13 +205,15 @@ impl Chain {
             oracle: Oracle::default(),
             bad_blocks: bad_blocks.clone(),
             verified_headers: verified_headers.clone(),
+            signatures: options.signatures.clone(),
             cold,
             metrics: options.metrics.clone(),
         };
         let verifier = Verifier::new(client.clone(), verified_headers.clone(), options.metrics);
         let import = Import::new(client.clone(), backend.clone(), settings);
         let first_timestamp = options.first_timestamp.unwrap_or_else(an_hour_ago);
-        Self { client, rules, verified_headers, bad_blocks, backend, verifier, import, first_timestamp }
+        let signatures = options.signatures;
+        Self { client, rules, verified_headers, bad_blocks, signatures, backend, verifier, import, first_timestamp }
     }
 
     /// What says which our best block is.
@@ -265,6 +275,18 @@ impl Chain {
 
     /// A signed transfer of a hundredth of a WEIR.
     pub fn transfer(&self, from: Sr25519Keyring, nonce: u32, to: Sr25519Keyring) -> OpaqueExtrinsic {
+        self.transfer_in(Era::Immortal, self.genesis(), from, nonce, to)
+    }
+
+    /// The same, valid for an era whose first block has the hash `birth`.
+    pub fn transfer_in(
+        &self,
+        era: Era,
+        birth: Hash,
+        from: Sr25519Keyring,
+        nonce: u32,
+        to: Sr25519Keyring,
+    ) -> OpaqueExtrinsic {
         let call = RuntimeCall::Balances(pallet_balances::Call::transfer_keep_alive {
             dest: to.to_account_id().into(),
             value: weir_primitives::PLANCK_PER_WEIR / 100,
@@ -287,7 +309,7 @@ impl Chain {
             frame_system::CheckSpecVersion::new(),
             frame_system::CheckTxVersion::new(),
             frame_system::CheckGenesis::new(),
-            frame_system::CheckEra::from(Era::Immortal),
+            frame_system::CheckEra::from(era),
             frame_system::CheckNonce::from(nonce),
             frame_system::CheckWeight::new(),
             pallet_transaction_payment::ChargeTransactionPayment::from(0),
@@ -296,7 +318,7 @@ impl Chain {
         );
         let (genesis, version) = (self.genesis(), weir_runtime::VERSION);
         let implicit =
-            ((), (), version.spec_version, version.transaction_version, genesis, genesis, (), (), (), None, ());
+            ((), (), version.spec_version, version.transaction_version, genesis, birth, (), (), (), None, ());
         let payload = SignedPayload::from_raw(call.clone(), extension.clone(), implicit);
         let signature = payload.using_encoded(|bytes| from.pair().sign(bytes));
         let signed = UncheckedExtrinsic::new_signed(call, from.to_account_id().into(), signature.into(), extension);
@@ -349,6 +371,11 @@ impl Chain {
         self.import.clone()
     }
 
+    /// Verifies signatures of extrinsics ahead of their execution on this chain.
+    pub fn extrinsic_verifier<S: Strategy>(&self, strategy: S) -> ExtrinsicVerifier<Block, Client, S> {
+        ExtrinsicVerifier::new(self.client.clone(), strategy, signed_message, self.signatures.clone())
+    }
+
     /// Builds and imports a number of honest blocks on a block, and says which they are.
     pub fn extend(&self, parent: Hash, author: Sr25519Keyring, blocks: usize, after: u64) -> Vec<Hash> {
         let mut parent = parent;
@@ -361,6 +388,20 @@ impl Chain {
             })
             .collect()
     }
+}
+
+/// What the runtime says that the signature of an extrinsic covers.
+fn signed_message(
+    extrinsic: &OpaqueExtrinsic,
+    surroundings: &Surroundings<'_, Block>,
+) -> Option<(Vec<u8>, weir_primitives::Signature, weir_primitives::AccountId)> {
+    let at = signed_extrinsics::Surroundings {
+        number: surroundings.number,
+        genesis: surroundings.genesis,
+        spec_version: surroundings.version.spec_version,
+        transaction_version: surroundings.version.transaction_version,
+    };
+    signed_extrinsics::read(extrinsic.inner(), &at, |number| surroundings.ancestor(number))
 }
 
 /// Whether a seal's work meets what the claims require.

@@ -7,4 +7,5 @@ mod forks;
 mod headers;
 mod peer_policy;
 mod queue;
+mod signatures;
 mod upgrade;

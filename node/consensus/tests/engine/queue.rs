@@ -1,7 +1,7 @@
 //! The import queue that checks ahead.
 
 use parking_lot::Mutex;
-use sc_consensus::{BasicQueue, BlockImportError, BlockImportStatus, ImportQueue, Link};
+use sc_consensus::{BasicQueue, BlockImportError, BlockImportStatus, ImportQueue, IncomingBlock, Link};
 use sc_network_types::PeerId;
 use sp_consensus::BlockOrigin;
 use sp_keyring::Sr25519Keyring::Alice;
@@ -42,8 +42,14 @@ pub fn through<S: Strategy>(
     let _inside = runtime.enter();
     let spawner = sp_core::testing::TaskExecutor::new();
     let executing = BasicQueue::new(chain.verifier.clone(), Box::new(chain.import_handle()), None, &spawner, None);
-    let ahead =
-        Ahead { strategy, our_best: chain.our_best(), verified_headers: chain.verified_headers.clone(), metrics: None };
+    let extrinsics = chain.extrinsic_verifier(strategy.clone());
+    let ahead = Ahead {
+        strategy,
+        our_best: chain.our_best(),
+        verified_headers: chain.verified_headers.clone(),
+        signatures: Box::new(move |blocks: &[&IncomingBlock<Block>]| extrinsics.verify(blocks)),
+        metrics: None,
+    };
     let mut queue = Queue::new(executing, ahead, &spawner);
     let peer = PeerId::random();
     let expected: usize = calls.iter().map(Vec::len).sum();

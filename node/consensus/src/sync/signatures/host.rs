@@ -157,7 +157,7 @@ mod tests {
             Lie::FlippedBitOfSignature(bit) => arguments.signature[bit / 8 % 64] ^= 1 << (bit % 8),
             Lie::FlippedBitOfSigner(bit) => arguments.signer[bit / 8 % 32] ^= 1 << (bit % 8),
             Lie::LongerMessage => arguments.message.push(0),
-            Lie::ShorterMessage => drop(arguments.message.pop()),
+            Lie::ShorterMessage => arguments.message.truncate(arguments.message.len().saturating_sub(1)),
             Lie::OtherScheme => {
                 arguments.scheme = match arguments.scheme {
                     Scheme::Sr25519 => Scheme::Ed25519,
