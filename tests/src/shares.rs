@@ -6,6 +6,7 @@ use crate::{
     Result,
 };
 use codec::Encode;
+use sp_runtime::traits::{BlakeTwo256, Hash};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -213,7 +214,7 @@ impl Reorganisations {
         let mut parents = HashMap::<H256, H256>::new();
         let mut best: Option<(H256, u64)> = None;
         while let Some(Ok(header)) = heads.next().await {
-            let hash = H256(sp_core::blake2_256(&header.encode()));
+            let hash = H256(BlakeTwo256::hash(&header.encode()).0);
             parents.insert(hash, header.parent_hash);
             let before = best.replace((hash, header.number));
             if let Some((old, height)) = before.filter(|(old, _)| *old != header.parent_hash) {
