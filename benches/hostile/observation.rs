@@ -4,7 +4,6 @@ use crate::{
     lab::{now, resident_mib, Lab},
     log_lines::LogLines,
 };
-use codec::Encode;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -14,7 +13,7 @@ use subxt::utils::H256;
 use tokio::task::JoinHandle;
 use weir_agent::chain::Node;
 use weir_e2e::{
-    observer::{block_at, claims, view, NodeView},
+    observer::{block_at, claims, hash_of, view, NodeView},
     Result,
 };
 
@@ -83,7 +82,7 @@ impl Watch {
             let (mut heads, imports) = (node.legacy().chain_subscribe_all_heads().await?, imports.clone());
             tasks.push(tokio::spawn(async move {
                 while let Some(Ok(header)) = heads.next().await {
-                    let hash = H256(sp_core::blake2_256(&header.encode()));
+                    let hash = hash_of(&header);
                     lock(&imports).entry(hash).or_insert_with(Instant::now);
                 }
             }));

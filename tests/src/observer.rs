@@ -4,9 +4,14 @@ use crate::{
     network::{account, Network, PROVIDERS, VALIDATORS},
     Result,
 };
-use codec::Decode;
+use codec::{Decode, Encode};
+use sp_runtime::traits::{BlakeTwo256, Hash};
 use std::{collections::BTreeMap, fmt::Write};
-use subxt::{config::substrate::DigestItem, rpcs::rpc_params, utils::H256};
+use subxt::{
+    config::substrate::{DigestItem, SubstrateHeader},
+    rpcs::rpc_params,
+    utils::H256,
+};
 use weir_agent::{chain::Node, rate};
 use weir_primitives::{
     consensus::{PreDigest, ENGINE_ID},
@@ -75,6 +80,11 @@ impl Ledger {
 pub async fn block_at(node: &Node, height: u64) -> Result<H256> {
     let hash = node.legacy().chain_get_block_hash(Some(height.into())).await?;
     hash.ok_or_else(|| format!("there is no block at height {height}").into())
+}
+
+/// The hash of a header that a node sent.
+pub fn hash_of(header: &SubstrateHeader<H256>) -> H256 {
+    H256(BlakeTwo256::hash(&header.encode()).0)
 }
 
 /// The depth-finalized block of a node.

@@ -2,11 +2,9 @@
 
 use crate::{
     network::{account, calibrate, write_chain_spec, NodeProcess, NodeSettings},
-    observer::{block_at, claims, view},
+    observer::{block_at, claims, hash_of, view},
     Result,
 };
-use codec::Encode;
-use sp_runtime::traits::{BlakeTwo256, Hash};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -214,7 +212,7 @@ impl Reorganisations {
         let mut parents = HashMap::<H256, H256>::new();
         let mut best: Option<(H256, u64)> = None;
         while let Some(Ok(header)) = heads.next().await {
-            let hash = H256(BlakeTwo256::hash(&header.encode()).0);
+            let hash = hash_of(&header);
             parents.insert(hash, header.parent_hash);
             let before = best.replace((hash, header.number));
             if let Some((old, height)) = before.filter(|(old, _)| *old != header.parent_hash) {
