@@ -291,7 +291,7 @@ impl Chain {
             dest: to.to_account_id().into(),
             value: weir_primitives::PLANCK_PER_WEIR / 100,
         });
-        self.signed(from, nonce, call)
+        self.signed((era, birth), from, nonce, call)
     }
 
     /// A change of the parameters of the chain, as an upgrade would make it, by the sudo key.
@@ -299,10 +299,18 @@ impl Chain {
         let key = pallet_difficulty::ChainParameters::<weir_runtime::Runtime>::hashed_key().to_vec();
         let items = vec![(key, parameters.encode())];
         let call = Box::new(RuntimeCall::System(frame_system::Call::set_storage { items }));
-        self.signed(Sr25519Keyring::Alice, nonce, RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }))
+        let era = (Era::Immortal, self.genesis());
+        self.signed(era, Sr25519Keyring::Alice, nonce, RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }))
     }
 
-    fn signed(&self, from: Sr25519Keyring, nonce: u32, call: RuntimeCall) -> OpaqueExtrinsic {
+    /// A transaction, valid for an era whose first block has this hash.
+    fn signed(
+        &self,
+        (era, birth): (Era, Hash),
+        from: Sr25519Keyring,
+        nonce: u32,
+        call: RuntimeCall,
+    ) -> OpaqueExtrinsic {
         let extension: TxExtension = (
             frame_system::AuthorizeCall::new(),
             frame_system::CheckNonZeroSender::new(),

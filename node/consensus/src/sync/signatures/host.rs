@@ -1,7 +1,9 @@
 //! What the executor puts in the place of the SDK's host functions that verify signatures.
 
+#![allow(dead_code, reason = "the macro makes functions for callers in Rust too")]
+
 use super::{key, BlockSignatures, Scheme};
-use sp_core::{ed25519, sr25519, Pair};
+use sp_core::{ed25519, sr25519};
 use sp_externalities::ExternalitiesExt;
 use sp_runtime_interface::{
     pass_by::{PassFatPointerAndRead, PassPointerAndRead},
@@ -63,10 +65,11 @@ pub trait Crypto {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{verify, SignedMessage, VerifiedSignatures},
+        super::{verify, Key, SignedMessage, VerifiedSignatures},
         *,
     };
     use proptest::prelude::*;
+    use sp_core::Pair as _;
     use sp_io::TestExternalities;
     use sp_runtime::MultiSignature;
     use sp_wasm_interface::HostFunctions as _;
