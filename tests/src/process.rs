@@ -91,6 +91,10 @@ impl Process {
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        // What libfaketime leaves of a process that could not tidy up: another of the same id could not start.
+        for left in ["faketime_shm_", "sem.faketime_sem_"] {
+            let _ = std::fs::remove_file(format!("/dev/shm/{left}{}", self.child.id()));
+        }
         Ok(())
     }
 
