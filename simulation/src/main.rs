@@ -4,7 +4,7 @@
 //! runs. What is simulated around them is who finds the next block, and when: a Poisson process of hashes.
 
 mod chain;
-mod consensus;
+mod experiments;
 mod plot;
 mod table;
 
@@ -36,7 +36,7 @@ enum Subject {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = std::fs::create_dir_all(&arguments.out).map_err(Into::into).and_then(|()| match arguments.subject {
-        Subject::Consensus => consensus::simulate(&arguments.out, arguments.seed),
+        Subject::Consensus => experiments::simulate(&arguments.out, arguments.seed),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
