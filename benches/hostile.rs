@@ -103,7 +103,7 @@ impl Forger {
     }
 }
 
-/// What is told of all identities.
+/// What all identities came to.
 #[derive(Default)]
 struct Tally {
     admitted: AtomicUsize,
@@ -120,7 +120,7 @@ enum Attempt {
     Kept,
 }
 
-/// Who is attacked.
+/// The node that is attacked.
 struct Target {
     address: String,
     genesis: H256,

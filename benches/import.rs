@@ -102,8 +102,8 @@ fn import(blocks: &[Sealed], first_timestamp: u64, is_ahead: bool) -> Times {
     if is_ahead {
         let ahead = Ahead {
             strategy: Rayon::new(0).expect("threads can be started"),
-            rules: chain.rules.clone(),
-            verdicts: chain.verdicts.clone(),
+            our_best: chain.our_best(),
+            verified_headers: chain.verified_headers.clone(),
             metrics: Some(metrics.clone()),
         };
         drive(&runtime, Queue::new(executing, ahead, &spawner), blocks);

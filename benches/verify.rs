@@ -10,7 +10,7 @@ use std::{
 };
 use weir_bench::{median, Figures, Goal};
 use weir_consensus::{
-    header::rules,
+    header::rules::{self, HeaderRules},
     sync::parallel::{Rayon, Sequential},
 };
 use weir_primitives::{
@@ -70,20 +70,20 @@ fn seconds(verify: impl FnOnce() -> bool) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-fn sequentially(headers: &[Header], rules: &Consensus) -> bool {
+fn sequentially(headers: &[Header], rules: HeaderRules) -> bool {
     rules::context_free_all(&Sequential, headers, rules).iter().all(Result::is_ok)
 }
 
 /// One of the independent processes: verifies once for each line that it reads, and answers with the seconds.
 fn work() -> ExitCode {
     let rules = rules();
-    let headers = headers(&rules);
+    let (headers, rules) = (headers(&rules), HeaderRules::from(&rules));
     println!("ready");
     for line in std::io::stdin().lines() {
         if line.is_err() {
             break;
         }
-        println!("{}", seconds(|| sequentially(&headers, &rules)));
+        println!("{}", seconds(|| sequentially(&headers, rules)));
     }
     ExitCode::SUCCESS
 }
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
     let mut figures = Figures::from_arguments();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let rules = rules();
-    let headers = headers(&rules);
+    let (headers, rules) = (headers(&rules), HeaderRules::from(&rules));
     let rayon = Rayon::new(threads).expect("threads can be started");
     let mut workers: Vec<_> = (0..threads).map(|_| Worker::start()).collect();
     for worker in &mut workers {
@@ -140,9 +140,9 @@ fn main() -> ExitCode {
 
     let (mut singly, mut batched, mut parallel, mut apart) = (vec![], vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
-        singly.push(seconds(|| headers.iter().all(|header| rules::context_free(header, &rules).is_ok())));
-        batched.push(seconds(|| sequentially(&headers, &rules)));
-        parallel.push(seconds(|| rules::context_free_all(&rayon, &headers, &rules).iter().all(Result::is_ok)));
+        singly.push(seconds(|| headers.iter().all(|header| rules::context_free(header, rules).is_ok())));
+        batched.push(seconds(|| sequentially(&headers, rules)));
+        parallel.push(seconds(|| rules::context_free_all(&rayon, &headers, rules).iter().all(Result::is_ok)));
         // Each does all of it: together they do as many times more as there are.
         workers.iter_mut().for_each(Worker::ask);
         let slowest = workers.iter_mut().map(|worker| worker.answer().parse().expect("seconds")).fold(0.0, f64::max);

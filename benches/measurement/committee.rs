@@ -73,7 +73,7 @@ pub struct Committee<'a> {
     lab: &'a Lab,
     folder: TempDir,
     processes: Vec<Process>,
-    /// Their multiaddresses.
+    /// The multiaddresses of the challengers.
     pub targets: Vec<String>,
 }
 

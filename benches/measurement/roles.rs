@@ -31,7 +31,7 @@ use weir_probe::{
         Clock, Counted, Direction, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES, MAX_TO_PROVER_BYTES,
     },
     packet::{Digest, Expected, IpBytes, Key, Tag},
-    path::{self, Found},
+    path_mtu::{self, Found},
     port::{Port, Probed, Train},
     reception::{Content, Expectation},
     time::{micros, UnixMicros},
@@ -40,36 +40,36 @@ use weir_probe::{
 /// What a challenger does that it should not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ChallengerLie {
-    /// It takes part, and says nothing more.
+    /// Takes part, and says nothing more.
     Silent,
-    /// It reports all that it might have sent, at once.
+    /// Reports all that it might have sent, at once.
     Claim,
-    /// It makes its keys in a way that the prover knows.
+    /// Makes its keys in a way that the prover knows.
     Keys,
 }
 
 /// What a prover does that it should not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProverLie {
-    /// Nothing.
+    /// Does not lie.
     None,
-    /// It commits to everything, with content that it makes up, at once.
+    /// Commits to everything, with content that it makes up, at once.
     Guess,
-    /// It commits for some in the middle of the train, and for the others long after.
+    /// Commits for some in the middle of the train, and for the others long after.
     EarlyAndLate,
-    /// It delays what it echoes, as if it were far away.
+    /// Delays what it echoes, as if it were far away.
     Echo,
-    /// It lets an accomplice with a faster line take part from another address.
+    /// Lets an accomplice with a faster line take part from another address.
     Accomplice,
-    /// Up: it sends before it knows the key.
+    /// Up: sends before it knows the key.
     Ahead,
-    /// It uses what it has of the measurement before.
+    /// Uses what it has of the measurement before.
     Replay,
-    /// It floods the challengers with packets and streams.
+    /// Floods the challengers with packets and streams.
     Flood,
-    /// It commits when a burst of the shaper counts for most.
+    /// Commits when a burst of the shaper counts for most.
     Burst,
-    /// It commits to everything of those whose keys it knows.
+    /// Commits to everything of those whose keys it knows.
     Keys,
 }
 
@@ -235,7 +235,7 @@ async fn agree(
     let Found { mut size, mut digest, from } = probed.settled(STEP).await.ok_or("there is no path")?;
     if terms.direction == Direction::Down {
         let probe = || drop(port.send_probes(from, &tag, &known_key(&tag)));
-        let answer = channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP, path::AGAIN_AFTER, probe).await?;
+        let answer = channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP, path_mtu::AGAIN_AFTER, probe).await?;
         let ToChallenger::Path { size: agreed, digest: shown } = answer.0 else { return Err("out of turn".into()) };
         (size, digest) = (agreed, shown);
     }
@@ -394,7 +394,7 @@ impl Liar {
         };
         let arriving = port.expect(tag, expectation)?;
         let mut known = Expected::new(known_key(&tag), payload_of(size));
-        let knows_key = path::sequence_of(size).is_some_and(|sequence| known.digest(sequence) == digest);
+        let knows_key = path_mtu::sequence_of(size).is_some_and(|sequence| known.digest(sequence) == digest);
         let at_once = Duration::from_millis(1);
         let close = match self.lie {
             ProverLie::Guess | ProverLie::Replay => at_once,
@@ -445,7 +445,7 @@ impl Liar {
     ) -> Result<Counted> {
         let port = self.prover.port.clone();
         let probe = || drop(port.send_probes(challenger, &tag, &[0; 32]));
-        let ready = session.channel().receive_while(MAX_TO_PROVER_BYTES, STEP, path::AGAIN_AFTER, probe).await?;
+        let ready = session.channel().receive_while(MAX_TO_PROVER_BYTES, STEP, path_mtu::AGAIN_AFTER, probe).await?;
         let ToProver::Ready { size, packets, .. } = ready.0 else { return Err(format!("{:?}", ready.0).into()) };
         let until = terms.start.instant() + TRAIN;
         let send = |mouth: Arc<Port>, tag: Tag, key: Key, start: Instant| {

@@ -7,7 +7,7 @@ use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
 use sp_runtime::traits::{Block as BlockT, Hash, HashingFor};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use weir_primitives::{parameters::Parameters, runtime_api::ConsensusApi};
+use weir_primitives::runtime_api::ConsensusApi;
 use weir_runtime::opaque::Block;
 
 /// That nobody else listens where this node will. The RPC server would else silently take another port, and the network
@@ -61,9 +61,9 @@ pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) ->
     )))
 }
 
-/// The parameters of the chain, if this build knows its rules.
-pub fn parameters(client: &FullClient) -> Result<Parameters, ServiceError> {
-    // Of the best block: a node that prunes has no state of genesis any more, and they are the same all along.
+/// That this build knows the rules of the chain.
+pub fn follows_its_rules(client: &FullClient) -> Result<(), ServiceError> {
+    // Those of the best block: a node that prunes has no state of genesis any more.
     let best = client.info().best_hash;
     let asked = client.runtime_api().parameters(best).map_err(|error| error.to_string());
     let parameters = asked.and_then(|found| found.ok_or_else(|| "its genesis sets none".into())).map_err(|error| {
@@ -72,5 +72,5 @@ pub fn parameters(client: &FullClient) -> Result<Parameters, ServiceError> {
     parameters.check().map_err(|broken| {
         ServiceError::Other(format!("this node cannot follow the chain: {broken}; use another build"))
     })?;
-    Ok(parameters)
+    Ok(())
 }

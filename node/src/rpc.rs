@@ -15,7 +15,7 @@ use sp_core::U256;
 use std::sync::Arc;
 use weir_consensus::{
     import::weight,
-    miner::{Board, Settings},
+    miner::{board::Board, Settings},
 };
 use weir_primitives::{
     parameters::Parameters,
@@ -36,6 +36,8 @@ pub struct Mining {
     pub intensity_percent: u8,
     /// Hashes per second.
     pub hashes_per_second: f64,
+    /// Hashes since the start.
+    pub hashes: u64,
     /// The base difficulty of the next block.
     pub base_difficulty: U256,
     /// What this node's next block has to reach.
@@ -91,7 +93,7 @@ impl WeirApiServer for Weir {
     }
 
     fn chain_weight(&self, hash: Option<Hash>) -> RpcResult<U256> {
-        weight::of(&*self.client, hash.unwrap_or_else(|| self.client.info().best_hash)).map_err(internal)
+        weight::of_or_in_state(&*self.client, hash.unwrap_or_else(|| self.client.info().best_hash)).map_err(internal)
     }
 
     fn mining(&self) -> RpcResult<Option<Mining>> {
@@ -102,6 +104,7 @@ impl WeirApiServer for Weir {
                 threads: settings.threads,
                 intensity_percent: settings.intensity_percent,
                 hashes_per_second: status.hashes_per_second,
+                hashes: status.hashes,
                 base_difficulty: status.base,
                 required_difficulty: status.required,
                 credit_parts_per_billion: status.credit.deconstruct(),

@@ -24,18 +24,18 @@ use sp_keystore::KeystorePtr;
 use sp_runtime::traits::Block as BlockT;
 use std::sync::Arc;
 use weir_consensus::{
-    header::announced::Validator,
-    header::verifier::Verifier,
-    import::bad_blocks::Condemned,
-    import::{self, Import, Oracle},
-    miner::{self, Board, Miner},
-    sync::parallel::Rayon,
-    sync::peer_policy::Penalties,
-    sync::verified_headers::Verdicts,
-    sync::verify_ahead::{Ahead, Queue},
+    header::{announced::Announced, our_best::OurBestReader, verifier::Verifier},
+    import::{self, bad_blocks::BadBlocks, execute::Cold, Import, Oracle},
+    miner::{self, board::Board, Miner},
+    sync::{
+        parallel::Rayon,
+        peer_policy::{Parts, PeerPolicy},
+        verified_headers::VerifiedHeaders,
+        verify_ahead::{Ahead, Queue},
+    },
     Metrics,
 };
-use weir_primitives::{parameters::Parameters, AccountId};
+use weir_primitives::AccountId;
 use weir_runtime::{opaque::Block, RuntimeApi};
 
 pub type FullClient = TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<sp_io::SubstrateHostFunctions>>;
@@ -51,8 +51,7 @@ pub struct Engine {
     pub import: FullImport,
     /// Its verifier.
     pub verifier: Verifier<Block, FullClient>,
-    settings: import::Settings<BlockHash>,
-    parameters: Parameters,
+    settings: import::Settings<Block>,
     telemetry: Option<Telemetry>,
 }
 
@@ -81,8 +80,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     .map_err(|error| explain_database(config, error))?;
     let client = Arc::new(client);
     preflight::database_is_of_this_chain(config, &client)?;
-    let parameters = preflight::parameters(&client)?;
-    let rules = parameters.consensus.clone();
+    preflight::follows_its_rules(&client)?;
 
     let telemetry = telemetry.map(|(worker, telemetry)| {
         task_manager.spawn_handle().spawn("telemetry", None, worker.run());
@@ -101,16 +99,21 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     );
 
     let minimum_weight = sc_chain_spec::get_extension::<MinimumChainWeight>(config.chain_spec.extensions());
+    let verified_headers = VerifiedHeaders::default();
+    let executor_config = config.executor.clone();
+    let cold = Cold::new(backend.clone(), move || {
+        sc_service::new_wasm_executor::<sp_io::SubstrateHostFunctions>(&executor_config)
+    });
     let settings = import::Settings {
-        rules: rules.clone(),
         minimum_weight: minimum_weight.copied().flatten().unwrap_or_default(),
         oracle: Oracle::default(),
-        condemned: Condemned::default(),
+        bad_blocks: BadBlocks::default(),
+        verified_headers: verified_headers.clone(),
+        cold: Arc::new(cold),
         metrics: metrics.clone(),
     };
     let import = Import::new(client.clone(), backend.clone(), settings.clone());
-    let verdicts = Verdicts::default();
-    let verifier = Verifier::new(client.clone(), rules.clone(), verdicts.clone(), metrics.clone());
+    let verifier = Verifier::new(client.clone(), verified_headers.clone(), metrics.clone());
     let executing = BasicQueue::new(
         verifier.clone(),
         Box::new(import.clone()),
@@ -120,7 +123,8 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     );
     let strategy = Rayon::new(0)
         .map_err(|error| ServiceError::Other(format!("the threads that verify cannot be started: {error}")))?;
-    let ahead = Ahead { strategy, rules, verdicts, metrics };
+    let our_best = OurBestReader::new(client.clone());
+    let ahead = Ahead { strategy, our_best: Arc::new(move || our_best.read()), verified_headers, metrics };
     let import_queue = Queue::new(executing, ahead, &task_manager.spawn_essential_handle());
 
     Ok(PartialComponents {
@@ -131,7 +135,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         import_queue,
         keystore_container,
         transaction_pool,
-        other: Engine { import, verifier, settings, parameters, telemetry },
+        other: Engine { import, verifier, settings, telemetry },
     })
 }
 
@@ -166,7 +170,7 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         keystore_container,
         select_chain: _,
         transaction_pool,
-        other: Engine { import, verifier: _, settings: engine, parameters, mut telemetry },
+        other: Engine { import, verifier: _, settings: engine, mut telemetry },
     } = new_partial(&config)?;
     let keystore = keystore_container.keystore();
     let settings = if config.role.is_authority() && mining.mining_threads > 0 {
@@ -249,7 +253,6 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
             block_import: Box::new(import),
             oracle: sync_service,
             keystore,
-            rules: parameters.consensus,
             minimum_weight: engine.minimum_weight,
             settings,
             board,
@@ -276,7 +279,7 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
     transaction_pool: &Arc<FullPool>,
     task_manager: &TaskManager,
     import_queue: FullQueue,
-    engine: &import::Settings<BlockHash>,
+    engine: &import::Settings<Block>,
 ) -> Result<Network, ServiceError> {
     let registry = config.prometheus_registry();
     let metrics = N::register_notification_metrics(registry);
@@ -299,19 +302,24 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
         fork_id,
         &mut net_config,
         None,
-        downloader,
+        downloader.clone(),
         client.clone(),
         &task_manager.spawn_handle(),
         registry,
         default_gap_sync_body_policy(config.blocks_pruning),
     )?;
-    let judge = Validator::new(client.clone(), engine.rules.clone());
-    let strategy = Penalties::new(
+    let info = client.info();
+    let strategy = PeerPolicy::new(
         strategy,
-        Box::new(move |header| judge.check(header)),
-        engine.condemned.clone(),
-        client.info().best_number,
-        engine.metrics.clone(),
+        Parts {
+            check: Box::new(Announced::new(client.clone(), engine.bad_blocks.clone())),
+            downloader,
+            bad_blocks: engine.bad_blocks.clone(),
+            verified_headers: engine.verified_headers.clone(),
+            genesis: info.genesis_hash,
+            best: info.best_number,
+            metrics: engine.metrics.clone(),
+        },
     );
     let (syncing_engine, sync_service, block_announce_config) = SyncingEngine::new(
         Roles::from(&config.role),
@@ -321,7 +329,7 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
         &net_config,
         protocol_id.clone(),
         fork_id,
-        // The strategy judges what is announced, since only it knows by whom.
+        // The strategy checks what is announced, since only it knows by whom.
         Box::new(DefaultBlockAnnounceValidator),
         Box::new(strategy),
         provider.handle(),

@@ -5,6 +5,7 @@
 //! to measured bandwidth. What a block adds to the weight of its chain is the base, whatever was spent on it.
 
 pub mod asert;
+pub mod claims;
 pub mod credit;
 pub mod dates;
 mod difficulty;

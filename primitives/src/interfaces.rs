@@ -5,11 +5,11 @@ use crate::{AccountId, EpochIndex, UnixMilliseconds};
 /// What a provider was measured to have when an epoch began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeasuredProvider {
-    /// The provider.
+    /// The account of the provider.
     pub account: AccountId,
-    /// The author whose blocks it boosts.
+    /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
-    /// The lower of its guaranteed directions.
+    /// The provider's guaranteed bandwidth: of the direction towards it, the only one that the chain measures.
     pub guaranteed_bits_per_second: u64,
 }
 
@@ -42,8 +42,8 @@ impl<A: OnEpoch, B: OnEpoch> OnEpoch for (A, B) {
 
 /// Knows the block that is being executed, from its first moment on.
 pub trait CurrentBlock {
-    /// Its author; nobody in genesis.
+    /// The author of the block; nobody in genesis.
     fn author() -> Option<AccountId>;
-    /// Its timestamp; zero in genesis.
+    /// The timestamp of the block; zero in genesis.
     fn timestamp() -> UnixMilliseconds;
 }

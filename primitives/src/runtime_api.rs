@@ -1,23 +1,39 @@
 //! What the node and the agents ask the runtime.
 
 use crate::{
-    consensus::Difficulty,
+    consensus::{claims::Allowed, Difficulty},
     measurement::{Duty, Endpoints, Outcome, PeerKey},
-    parameters::Parameters,
+    parameters::{Consensus, Parameters},
     AccountId, Balance, BlockNumber, EpochIndex, UnixMilliseconds,
 };
 use alloc::vec::Vec;
 use codec::{Decode, Encode};
 use scale_info::TypeInfo;
 use sp_arithmetic::Perbill;
+use sp_core::U256;
 
-/// All that a header on top of a block is checked against, or made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+/// All that a child of a block is checked against, or made from, in one call.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
 pub struct NextBlock {
     /// The base difficulty that it must claim.
     pub base: Difficulty,
-    /// The earliest timestamp that it may have.
+    /// The earliest date that it may have.
     pub earliest: UnixMilliseconds,
+    /// The most credit that its author may spend on it.
+    pub spendable: Perbill,
+    /// The total weight of the chain up to its parent.
+    pub parent_weight: U256,
+    /// The rules that it follows: those in its parent's state.
+    pub rules: Consensus,
+    /// The version of the trie that its extrinsics root is of: 0 or 1.
+    pub extrinsics_root_version: u8,
+}
+
+impl NextBlock {
+    /// What its author may claim in its header.
+    pub fn allowed(&self) -> Allowed {
+        Allowed { base: self.base, earliest: self.earliest, spendable: self.spendable }
+    }
 }
 
 /// What the chain knows about a provider.
@@ -25,21 +41,21 @@ pub struct NextBlock {
 pub struct ProviderStatus {
     /// The capacity that it declared and put up a bond for.
     pub declared_bits_per_second: u64,
-    /// What it is paid for and boosts with.
+    /// The guaranteed bandwidth, which the provider is paid for and boosts with.
     pub guaranteed_bits_per_second: u64,
     /// The last results, the oldest first.
     pub results: Vec<u64>,
     /// The last challenge.
     pub last: Option<Outcome>,
-    /// The author whose blocks it boosts.
+    /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
     /// The bond that is held.
     pub bond: Balance,
-    /// Its identity.
+    /// The identity of the provider's agent.
     pub peer: PeerKey,
-    /// Where it is measured.
+    /// Where the provider is measured.
     pub endpoints: Endpoints,
-    /// The block from which on the bond can be taken back, if it is leaving.
+    /// The block from which on the bond can be taken back, if the provider is leaving.
     pub leaving: Option<BlockNumber>,
 }
 
@@ -48,11 +64,11 @@ pub struct ProviderStatus {
 pub struct ChallengerStatus {
     /// The bond that is held.
     pub bond: Balance,
-    /// Its identity.
+    /// The identity of the challenger's agent.
     pub peer: PeerKey,
     /// Where provers reach it.
     pub endpoints: Endpoints,
-    /// How many reports it gave in time.
+    /// How many reports of the challenger were taken.
     pub reports: u64,
     /// The block from which on the bond can be taken back, if it is leaving.
     pub leaving: Option<BlockNumber>,
@@ -69,7 +85,7 @@ pub struct Supply {
     pub issued: Balance,
     /// Everything burned.
     pub burned: Balance,
-    /// What is held until it vests.
+    /// Rewards that are held until they vest.
     pub vesting: Balance,
     /// What exists now: issued less burned.
     pub existing: Balance,
@@ -80,10 +96,8 @@ sp_api::decl_runtime_apis! {
     pub trait ConsensusApi {
         /// The parameters of the chain; none if its genesis set none, and then it has no blocks.
         fn parameters() -> Option<Parameters>;
-        /// What a child of this block is checked against; none on a chain without parameters.
-        fn next_block() -> Option<NextBlock>;
-        /// The most credit that an author may spend on a child of this block.
-        fn spendable_credit(author: AccountId) -> Perbill;
+        /// What a child of this block by an author is checked against; none on a chain without parameters.
+        fn next_block(author: AccountId) -> Option<NextBlock>;
     }
 
     /// Measurement of bandwidth.

@@ -14,7 +14,7 @@ use sp_core::{crypto::KeyTypeId, OpaqueMetadata};
 use sp_runtime::{
     traits::Block as BlockT,
     transaction_validity::{TransactionSource, TransactionValidity},
-    ApplyExtrinsicResult, Perbill,
+    ApplyExtrinsicResult,
 };
 use sp_version::RuntimeVersion;
 use weir_primitives::{
@@ -170,12 +170,9 @@ impl_runtime_apis! {
             Difficulty::parameters()
         }
 
-        fn next_block() -> Option<NextBlock> {
-            Difficulty::next_block()
-        }
-
-        fn spendable_credit(author: AccountId) -> Perbill {
-            Difficulty::spendable(&author, System::block_number().saturating_add(1))
+        fn next_block(author: AccountId) -> Option<NextBlock> {
+            let version = VERSION.extrinsics_root_state_version();
+            Difficulty::next_block(&author, System::block_number().saturating_add(1), version)
         }
     }
 

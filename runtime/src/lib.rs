@@ -71,13 +71,16 @@ pub type SignedPayload = generic::SignedPayload<RuntimeCall, TxExtension>;
 pub type Executive =
     frame_executive::Executive<Runtime, Block, frame_system::ChainContext<Runtime>, Runtime, AllPalletsWithSystem>;
 
+/// The migrations that an upgrade to this runtime runs, in their order.
+pub type Migrations = (pallet_difficulty::migrations::v2::Migration<Runtime>,);
+
 /// The version of the runtime.
 #[sp_version::runtime_version]
 pub const VERSION: RuntimeVersion = RuntimeVersion {
     spec_name: alloc::borrow::Cow::Borrowed("weir"),
     impl_name: alloc::borrow::Cow::Borrowed("weir"),
     authoring_version: 1,
-    spec_version: 1,
+    spec_version: 2,
     impl_version: 1,
     apis: apis::RUNTIME_API_VERSIONS,
     transaction_version: 1,

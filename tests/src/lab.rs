@@ -24,14 +24,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Who is in the network.
+/// A machine of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// It is measured.
+    /// The machine whose line is measured.
     Prover,
-    /// It is between the others.
+    /// The machine between the other two.
     Router,
-    /// They measure.
+    /// The machine of those that measure.
     Challengers,
 }
 

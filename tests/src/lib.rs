@@ -6,12 +6,14 @@
 //! - [`observer`]: what a network is doing.
 //! - [`transfer`]: transactions as a wallet makes them.
 //! - [`claims`]: what a network must show.
+//! - [`reference`]: the pages of `docs/reference/`.
 
 pub mod claims;
 pub mod lab;
 pub mod network;
 pub mod observer;
 pub mod process;
+pub mod reference;
 pub mod transfer;
 
 /// Why something did not work, for a person.

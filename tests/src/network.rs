@@ -76,25 +76,25 @@ pub fn calibrate(genesis: &mut serde_json::Value, miners: u32) {
 /// What a node is started with.
 #[derive(Clone)]
 pub struct NodeSettings {
-    /// What it is called.
+    /// The name of the node.
     pub name: String,
     /// The chain spec.
     pub chain: PathBuf,
-    /// Its data.
+    /// Where the node keeps its data.
     pub base_path: PathBuf,
-    /// The secret of its author; none if it does not mine.
+    /// The secret of the node's author; none if it does not mine.
     pub author: Option<String>,
-    /// The node that it finds the others through.
+    /// The node through which it finds the others.
     pub boot_node: Option<String>,
-    /// Of how many finalized blocks it keeps the state; all if none is said.
+    /// Of how many finalized blocks the node keeps the state; all if none is said.
     pub state_pruning: Option<u32>,
-    /// What else it is started with.
+    /// Further arguments of the command line.
     pub more: Vec<String>,
 }
 
 /// A node.
 pub struct NodeProcess {
-    /// What it was started with.
+    /// What the node was started with.
     pub settings: NodeSettings,
     process: Process,
     port: u16,
@@ -171,7 +171,7 @@ impl NodeProcess {
         Process::start(&binary("weir-node")?, arguments, settings.base_path.join("node.log"))
     }
 
-    /// Where its JSON-RPC is.
+    /// The WebSocket address of the node's JSON-RPC.
     pub fn url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.rpc_port)
     }
@@ -220,7 +220,7 @@ impl NodeProcess {
         self.process.id()
     }
 
-    /// Where it tells Prometheus.
+    /// The address of the node's metrics.
     pub fn metrics_address(&self) -> String {
         format!("127.0.0.1:{}", self.prometheus_port)
     }
@@ -295,9 +295,9 @@ pub const DECLARED_MBIT: u64 = 250;
 
 /// A test network.
 pub struct Network {
-    /// Where all of it is.
+    /// The folder of logs and data.
     pub folder: PathBuf,
-    /// Its chain spec.
+    /// The chain spec of the network.
     pub chain: PathBuf,
     /// The validators.
     pub nodes: Vec<NodeProcess>,
@@ -363,7 +363,7 @@ impl Network {
         Ok(Self { folder, chain, nodes, agents })
     }
 
-    /// That everything still runs.
+    /// Checks that every process still runs.
     ///
     /// # Errors
     ///

@@ -17,26 +17,26 @@ use weir_primitives::{
 /// What is seen of a node.
 #[derive(Clone, Debug, Default)]
 pub struct NodeView {
-    /// Its best block.
+    /// The height of the best block.
     pub height: u64,
-    /// Its depth-finalized block.
+    /// The height of the depth-finalized block.
     pub finalized: u64,
-    /// How many nodes it is connected to.
+    /// How many nodes the node is connected to.
     pub peers: usize,
-    /// The hashes per second of its miner.
+    /// The hashes per second of the node's miner.
     pub hashes_per_second: f64,
-    /// The base difficulty of its next block.
+    /// The base difficulty of the next block.
     pub base: f64,
-    /// Blocks it made since its start.
+    /// How many blocks the node made since its start.
     pub authored: u64,
 }
 
 /// What an author did on the depth-finalized chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AuthorView {
-    /// How many blocks it made.
+    /// How many blocks the author made.
     pub blocks: u64,
-    /// What it spent on them, in whole credits.
+    /// The credit that the author spent on them, in whole credits.
     pub credit: f64,
 }
 

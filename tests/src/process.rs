@@ -17,7 +17,7 @@ const END_WITHIN: Duration = Duration::from_secs(15);
 /// A running process, whose output goes to a file. Ended when dropped.
 pub struct Process {
     child: Child,
-    /// Where its output is.
+    /// Where the output of the process is.
     pub log: PathBuf,
 }
 
@@ -45,7 +45,7 @@ impl Process {
         Ok(Self { child, log })
     }
 
-    /// Its id.
+    /// The id of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -237,11 +237,11 @@ fn the_agent_refuses_a_port_that_is_in_use() {
 #[test]
 fn scripts_have_help_and_refuse_what_they_do_not_know() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
-    for script in ["setup", "test", "testnet", "weights"] {
+    for script in ["reference", "setup", "test", "testnet", "weights"] {
         let help = run(&scripts.join(script), ["--help"], WITHIN).unwrap();
         assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).starts_with("Usage: "), "{script}");
     }
-    for script in ["setup", "test", "weights"] {
+    for script in ["reference", "setup", "test", "weights"] {
         assert!(!run(&scripts.join(script), ["--nonsense"], WITHIN).unwrap().status.success(), "{script}");
     }
 }

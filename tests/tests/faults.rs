@@ -225,15 +225,15 @@ async fn a_node_that_ends_at_any_point_of_import_or_finality_goes_on_with_its_we
     let mut height = 12;
     for point in Point::ALL {
         peer.kill();
-        let fault = format!("{}@{height}", point.name());
-        peer.process.settings.more.extend(["--test-abort-at".into(), fault.clone()]);
+        let fail_point = format!("{}@{height}", point.name());
+        peer.process.settings.more.extend(["--test-abort-at".into(), fail_point.clone()]);
         peer.process.restart().unwrap();
         let begun = Instant::now();
         let ended = loop {
             if let Some(ended) = peer.process.ended() {
                 break ended;
             }
-            assert!(begun.elapsed() < WITHIN, "it does not come to {fault}");
+            assert!(begun.elapsed() < WITHIN, "it does not come to {fail_point}");
             tokio::time::sleep(LOOK_EVERY).await;
         };
         assert!(ended.contains("SIGABRT"), "{ended}");

@@ -1,23 +1,24 @@
-//! Weighing, fork choice and depth finality, under one lock.
+//! Import of blocks: execution, weight, fork choice and finality by depth.
 //!
-//! The weight of a chain is the sum of the base difficulties of its blocks. It is written with each block, in the same
-//! write. The chain of greatest weight is the best one; of two equal ones, the first seen.
-//!
-//! A block is *depth-finalized* when the best chain has at least the finality depth of descendants of it, and they weigh at
-//! least half the finality depth times the block's own base difficulty. What forks off below is refused before it is
-//! executed. This is a promise of this node to itself, and no proof to others: a node that is new, or comes back after
-//! long, needs a checkpoint to know that it is on the chain that others are on.
+//! A block is executed before the lock is taken ([`execute`]). Under one lock its chain is weighed ([`weight`]), compared with the
+//! best one ([`fork_choice`]), and written, with its weight in the same write; then what became final is finalized
+//! ([`crate::finality::depth`]). A block whose execution fails twice is a bad one ([`bad_blocks`]).
 
 pub mod bad_blocks;
+pub mod execute;
+pub mod fork_choice;
 pub mod weight;
 
 use crate::{
     clock,
     fail_point::{self, Point},
-    header::rules::{self, Rejection},
-    header::verifier::{CLAIMS, UNCHECKED_BODY},
-    import::bad_blocks::Condemned,
-    import::weight,
+    finality::depth,
+    header::{error::Rejection, rules},
+    import::{
+        bad_blocks::BadBlocks,
+        execute::{ColdExecution, Verdict},
+    },
+    sync::verified_headers::VerifiedHeaders,
     Metrics,
 };
 use parking_lot::Mutex;
@@ -37,10 +38,8 @@ use std::{
 use weir_primitives::{
     consensus::{Difficulty, PreDigest},
     parameters::Consensus,
+    runtime_api::ConsensusApi,
 };
-
-/// How many blocks one import finalizes at the most, so that a long range does not stall the node.
-const MOST_FINALIZED_AT_ONCE: u32 = 256;
 
 /// Tells import whether the node is catching up. Set once there is a network; until then it is not.
 pub type Oracle = Arc<OnceLock<Arc<dyn SyncOracle + Send + Sync>>>;
@@ -48,26 +47,55 @@ pub type Oracle = Arc<OnceLock<Arc<dyn SyncOracle + Send + Sync>>>;
 /// Over about how many blocks the weight per hash is averaged.
 const AVERAGED_BLOCKS: f64 = 64.0;
 
+/// Under which name whoever checked a block hands on to import what it found.
+pub(crate) const CHECKED: &[u8] = b"weir:checked";
+
+/// What is known of a block that comes to import.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    /// What its header claims.
+    pub claims: PreDigest,
+    /// The rules in its parent's state; none if that is not there, and then neither can the block be executed.
+    pub rules: Option<Consensus>,
+    /// Whether its body is known to be the one that its header commits to, so that what execution finds wrong can be remembered
+    /// under its hash.
+    pub is_body_checked: bool,
+}
+
 /// What import knows beside the chain.
-#[derive(Clone)]
-pub struct Settings<H> {
-    /// The rules of the chain.
-    pub rules: Consensus,
+pub struct Settings<Block: BlockT> {
     /// The least weight of a chain that this node finalizes anything of, from its chain spec.
     pub minimum_weight: U256,
     /// Tells whether the node is catching up.
     pub oracle: Oracle,
-    /// Where blocks whose execution failed are remembered.
-    pub condemned: Condemned<H>,
+    /// Where blocks that the runtime refused are remembered.
+    pub bad_blocks: BadBlocks<Block::Hash>,
+    /// What was found out about headers ahead of import.
+    pub verified_headers: VerifiedHeaders<Block::Hash>,
+    /// Executes a block that failed once more.
+    pub cold: Arc<dyn ColdExecution<Block>>,
     /// For Prometheus.
     pub metrics: Option<Metrics>,
+}
+
+impl<Block: BlockT> Clone for Settings<Block> {
+    fn clone(&self) -> Self {
+        Self {
+            minimum_weight: self.minimum_weight,
+            oracle: self.oracle.clone(),
+            bad_blocks: self.bad_blocks.clone(),
+            verified_headers: self.verified_headers.clone(),
+            cold: self.cold.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
 }
 
 /// Imports checked blocks.
 pub struct Import<Block: BlockT, C, BE> {
     client: Arc<C>,
     backend: Arc<BE>,
-    settings: Settings<Block::Hash>,
+    settings: Settings<Block>,
     /// Covers reading the weights, the decision, the import and what it finalizes.
     lock: Arc<futures::lock::Mutex<()>>,
     /// Weight and hashes of the last blocks of the best chain, each older one counting less.
@@ -86,9 +114,132 @@ impl<Block: BlockT, C, BE> Clone for Import<Block, C, BE> {
     }
 }
 
+#[async_trait::async_trait]
+impl<Block, C, BE> BlockImport<Block> for Import<Block, C, BE>
+where
+    Block: BlockT,
+    NumberFor<Block>: From<u32>,
+    C: AuxStore
+        + HeaderBackend<Block>
+        + HeaderMetadata<Block, Error = sp_blockchain::Error>
+        + Finalizer<Block, BE>
+        + ProvideRuntimeApi<Block>
+        + sc_client_api::PreCommitActions<Block>
+        + Send
+        + Sync
+        + 'static,
+    C::Api: Core<Block> + ApiExt<Block> + ConsensusApi<Block>,
+    for<'a> &'a C: BlockImport<Block, Error = Error>,
+    BE: Backend<Block> + 'static,
+{
+    type Error = Error;
+
+    /// Whether a block is worth verifying, from its hash and its parent's.
+    async fn check_block(&self, block: BlockCheckParams<Block>) -> Result<ImportResult, Error> {
+        let (number, hash, parent) = (block.number, block.hash, block.parent_hash);
+        if self.settings.bad_blocks.is_bad(&hash) {
+            return Ok(ImportResult::KnownBad);
+        }
+        if self.settings.bad_blocks.is_put_off(&hash) {
+            return Ok(ImportResult::MissingState);
+        }
+        let result = (&*self.client).check_block(block).await?;
+        // Its place in the chain cannot be told; that it has no work, or nobody's signature, can.
+        if matches!(result, ImportResult::UnknownParent) && self.settings.verified_headers.is_false(&hash) {
+            return Ok(ImportResult::KnownBad);
+        }
+        if matches!(result, ImportResult::Imported(_)) && self.is_below_finality(number, parent)? {
+            tracing::debug!(target: "weir", ?hash, ?number, "refused a block: it leaves the chain below what is final");
+            self.rejected(&self.below_finality());
+            return Ok(ImportResult::KnownBad);
+        }
+        Ok(result)
+    }
+
+    async fn import_block(&self, mut block: BlockImportParams<Block>) -> Result<ImportResult, Error> {
+        let begun = Instant::now();
+        let Checked { claims, rules, is_body_checked } = block.remove_intermediate::<Checked>(CHECKED)?;
+        let Some(rules) = rules else { return Ok(ImportResult::MissingState) };
+        // Blocks that are not due wait in the queue. One that comes here all the same, since the clock was put back, may come
+        // again: this answer neither punishes its sender nor restarts sync.
+        if let Err(rejection) = rules::due(&claims, rules.dates(), clock::now()) {
+            tracing::debug!(target: "weir", %rejection, "a block is put off");
+            self.rejected(&rejection);
+            return Ok(ImportResult::MissingState);
+        }
+        let parent = *block.header.parent_hash();
+        let number = *block.header.number();
+        let hash = block.post_hash();
+        // A block of our own has not been asked about: checkpoints bind it too.
+        if block.origin == BlockOrigin::Own {
+            let check = BlockCheckParams {
+                hash,
+                number,
+                parent_hash: parent,
+                allow_missing_state: false,
+                allow_missing_parent: false,
+                import_existing: false,
+            };
+            let result = (&*self.client).check_block(check).await?;
+            if !matches!(result, ImportResult::Imported(_)) {
+                return Ok(result);
+            }
+        }
+        if self.is_below_finality(number, parent)? {
+            return Ok(ImportResult::KnownBad);
+        }
+        match self.execute(&mut block)? {
+            Executed::Changes => (),
+            Executed::Discarded(result) => return Ok(result),
+            Executed::PutOff => {
+                self.settings.bad_blocks.put_off(hash);
+                return Ok(ImportResult::MissingState);
+            },
+            Executed::Failed(rejection) => {
+                tracing::debug!(target: "weir", ?hash, ?number, %rejection, "a block is rejected");
+                self.rejected(&rejection);
+                if is_body_checked {
+                    self.settings.bad_blocks.insert(hash, claims.base);
+                }
+                return Ok(ImportResult::KnownBad);
+            },
+        }
+
+        let _guard = self.lock.lock().await;
+        // Something may have been finalized in the meantime.
+        if self.is_below_finality(number, parent)? {
+            return Ok(ImportResult::KnownBad);
+        }
+        let best = self.client.info().best_hash;
+        let total = weight::of_or_in_state(&*self.client, parent)
+            .and_then(|parent| weight::child(parent, claims.base))
+            .map_err(lookup)?;
+        let is_best = fork_choice::becomes_best(&*self.client, parent, total).map_err(lookup)?;
+        block.auxiliary.push(weight::entry(&hash, total));
+        block.fork_choice = Some(ForkChoiceStrategy::Custom(is_best));
+
+        let height = number.saturated_into();
+        fail_point::pass(Point::BeforeImport, height);
+        let result = (&*self.client).import_block(block).await?;
+        fail_point::pass(Point::AfterImport, height);
+        if matches!(&result, ImportResult::Imported(imported) if imported.is_new_best) {
+            let displaced = if parent == best { 0 } else { self.displaced(best, parent) };
+            if let Err(error) = self.finalize(rules.finality_depth) {
+                tracing::warn!(target: "weir", ?hash, %error, "could not finalize by depth");
+            }
+            self.report(displaced, &claims, rules.boost);
+        }
+        if let Some(metrics) = &self.settings.metrics {
+            metrics.import_seconds.observe(begun.elapsed().as_secs_f64());
+        }
+        Ok(result)
+    }
+}
+
 impl<Block, C, BE> Import<Block, C, BE>
 where
     Block: BlockT,
+    NumberFor<Block>: From<u32>,
     C: AuxStore
         + HeaderBackend<Block>
         + HeaderMetadata<Block, Error = sp_blockchain::Error>
@@ -98,58 +249,27 @@ where
 {
     /// Into the chain of `client`, which is kept in `backend`. The weights of displaced forks are forgotten when something
     /// above them is finalized.
-    pub fn new(client: Arc<C>, backend: Arc<BE>, settings: Settings<Block::Hash>) -> Self {
+    pub fn new(client: Arc<C>, backend: Arc<BE>, settings: Settings<Block>) -> Self {
         client.register_finality_action(Box::new(|finalized: &sc_client_api::FinalityNotification<Block>| {
             finalized.stale_blocks.iter().map(|block| (weight::key(&block.hash), None)).collect()
         }));
         Self { client, backend, settings, lock: Default::default(), averages: Default::default() }
     }
 
-    /// Whether a child of `parent` would fork off below the depth-finalized block.
-    fn is_below_finality(&self, number: NumberFor<Block>, parent: Block::Hash) -> sp_blockchain::Result<bool> {
-        let info = self.client.info();
-        if parent == info.best_hash || parent == info.finalized_hash {
-            return Ok(false);
-        }
-        if number <= info.finalized_number {
-            return Ok(true);
-        }
-        Ok(!tree_route(&*self.client, info.finalized_hash, parent)?.retracted().is_empty())
+    fn is_below_finality(&self, number: NumberFor<Block>, parent: Block::Hash) -> Result<bool, Error> {
+        depth::is_below_finality(&*self.client, number, parent).map_err(lookup)
     }
 
-    /// The last block that the best chain has finalized by depth and weight, if it is a new one.
-    fn depth_finalized(&self) -> sp_blockchain::Result<Option<Block::Hash>> {
-        let info = self.client.info();
-        let depth = self.settings.rules.finality_depth;
-        let Some(deepest) = info.best_number.saturated_into::<u32>().checked_sub(depth) else { return Ok(None) };
-        let finalized = info.finalized_number.saturated_into::<u32>();
-        let last = deepest.min(finalized.saturating_add(MOST_FINALIZED_AT_ONCE));
-
-        let best_weight = weight::of(&*self.client, info.best_hash)?;
-        if best_weight < self.settings.minimum_weight {
-            return Ok(None);
-        }
-        let mut parent_weight = weight::of(&*self.client, info.finalized_hash)?;
-        let mut found = None;
-        for number in finalized.saturating_add(1)..=last {
-            let Some(hash) = self.client.hash(number.into())? else { break };
-            let own_weight = weight::of(&*self.client, hash)?;
-            let base = own_weight.saturating_sub(parent_weight);
-            let above = best_weight.saturating_sub(own_weight);
-            if above.saturating_mul(U256::from(2)) < base.saturating_mul(U256::from(depth)) {
-                break;
-            }
-            found = Some(hash);
-            parent_weight = own_weight;
-        }
-        Ok(found)
+    fn below_finality(&self) -> Rejection {
+        Rejection::BelowFinality { finalized: self.client.info().finalized_number.saturated_into() }
     }
 
-    fn finalize(&self) -> sp_blockchain::Result<()> {
+    /// Makes final what is deep enough, unless the node is catching up.
+    fn finalize(&self, finality_depth: u32) -> sp_blockchain::Result<()> {
         if self.settings.oracle.get().is_some_and(|oracle| oracle.is_major_syncing()) {
             return Ok(());
         }
-        if let Some(hash) = self.depth_finalized()? {
+        if let Some(hash) = depth::newly_final(&*self.client, finality_depth, self.settings.minimum_weight)? {
             let height = self.client.info().best_number.saturated_into();
             fail_point::pass(Point::BeforeFinality, height);
             self.client.finalize_block(hash, None, true)?;
@@ -163,10 +283,10 @@ where
         tree_route(&*self.client, best, parent).map_or(0, |route| route.retracted().len() as u64)
     }
 
-    fn report(&self, displaced: u64, claims: &PreDigest) {
+    fn report(&self, displaced: u64, claims: &PreDigest, boost: u32) {
         let Some(metrics) = &self.settings.metrics else { return };
         let base = approximate(claims.base);
-        let required = approximate(Difficulty(claims.base).required(claims.credit, self.settings.rules.boost).0);
+        let required = approximate(Difficulty(claims.base).required(claims.credit, boost).0);
         metrics.base_difficulty.set(base);
         metrics.required_difficulty.set(required);
         metrics.credit.set(f64::from(claims.credit.deconstruct()) / 1e9);
@@ -183,6 +303,7 @@ where
         metrics.finality_lag.set(info.best_number.saturating_sub(info.finalized_number).saturated_into());
         if displaced > 0 {
             metrics.reorganisation_depth.set(displaced);
+            metrics.reorganisations.observe(displaced as f64);
         }
     }
 
@@ -191,6 +312,18 @@ where
             metrics.rejected.with_label_values(&["import", rejection.label()]).inc();
         }
     }
+}
+
+/// What came of executing a block.
+enum Executed {
+    /// The changes of its state are known.
+    Changes,
+    /// It could not be executed, which is not its fault.
+    Discarded(ImportResult),
+    /// This machine cannot tell whether it is right.
+    PutOff,
+    /// It is wrong.
+    Failed(Rejection),
 }
 
 impl<Block, C, BE> Import<Block, C, BE>
@@ -218,160 +351,75 @@ where
 
         let begun = Instant::now();
         let body = block.body.clone().unwrap_or_default();
-        let context = CallContext::Onchain { import: true };
-        let mut api = self.client.runtime_api();
-        api.set_call_context(context);
-        match api.execute_block(parent, Block::new(block.header.clone(), body).into()) {
-            Ok(()) => (),
+        let unsealed = Block::new(block.header.clone(), body);
+        let first = match self.run(parent, unsealed.clone(), *block.header.state_root()) {
             // Pruned since it was asked for.
-            Err(ApiError::UnknownBlock(_)) => return Ok(Executed::Discarded(ImportResult::MissingState)),
-            Err(error) => {
-                let text = error.to_string();
-                if is_fault_of_block(&text) {
-                    return Ok(Executed::Failed(Rejection::Execution(first_line(&text))));
-                }
-                return Err(Error::ClientImport(text));
+            Err(Failure::Pruned) => return Ok(Executed::Discarded(ImportResult::MissingState)),
+            other => other,
+        };
+        let changes = match first {
+            Ok(changes) => changes,
+            Err(failure) => match self.settings.cold.judge(parent, unsealed.clone()) {
+                Verdict::Invalid { why } => return Ok(Executed::Failed(Rejection::Execution(why))),
+                Verdict::None { why } => {
+                    self.failed_here(&format!("{failure}; the second time: {why}"));
+                    return Ok(Executed::PutOff);
+                },
+                Verdict::Valid => {
+                    self.failed_here(&failure.to_string());
+                    match self.run(parent, unsealed, *block.header.state_root()) {
+                        Ok(changes) => changes,
+                        Err(_) => return Ok(Executed::PutOff),
+                    }
+                },
             },
-        }
-        let state = self.backend.state_at(parent, context.into()).map_err(lookup)?;
-        let changes = api.into_storage_changes(&state, parent).map_err(Error::ClientImport)?;
-        if changes.transaction_storage_root != *block.header.state_root() {
-            return Ok(Executed::Failed(Rejection::Execution("it came to another state than the header's".into())));
-        }
+        };
         block.state_action = StateAction::ApplyChanges(StorageChanges::Changes(changes));
         if let Some(metrics) = &self.settings.metrics {
             metrics.execution_seconds.observe(begun.elapsed().as_secs_f64());
         }
         Ok(Executed::Changes)
     }
-}
 
-/// What came of executing a block.
-enum Executed {
-    /// The changes of its state are known.
-    Changes,
-    /// It could not be executed, which is not its fault.
-    Discarded(ImportResult),
-    /// It is wrong.
-    Failed(Rejection),
-}
-
-/// Whether a failed call of the runtime is the runtime's own verdict on the block. A host that panics, since its disk or its
-/// memory fails, also ends the call with a trap; the types of the executor do not tell the two apart.
-fn is_fault_of_block(error: &str) -> bool {
-    error.contains("Execution aborted due to") && !error.contains("host code panicked")
-}
-
-/// The first line of an error: what comes behind it is the trace of a trap.
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_string()
-}
-
-#[async_trait::async_trait]
-impl<Block, C, BE> BlockImport<Block> for Import<Block, C, BE>
-where
-    Block: BlockT,
-    NumberFor<Block>: From<u32>,
-    C: AuxStore
-        + HeaderBackend<Block>
-        + HeaderMetadata<Block, Error = sp_blockchain::Error>
-        + Finalizer<Block, BE>
-        + ProvideRuntimeApi<Block>
-        + sc_client_api::PreCommitActions<Block>
-        + Send
-        + Sync
-        + 'static,
-    C::Api: Core<Block> + ApiExt<Block>,
-    for<'a> &'a C: BlockImport<Block, Error = Error>,
-    BE: Backend<Block> + 'static,
-{
-    type Error = Error;
-
-    async fn check_block(&self, block: BlockCheckParams<Block>) -> Result<ImportResult, Error> {
-        let (number, hash, parent) = (block.number, block.hash, block.parent_hash);
-        if self.settings.condemned.contains(&hash) {
-            return Ok(ImportResult::KnownBad);
+    fn run(
+        &self,
+        parent: Block::Hash,
+        block: Block,
+        state_root: Block::Hash,
+    ) -> Result<sp_state_machine::StorageChanges<sp_runtime::traits::HashingFor<Block>>, Failure> {
+        let context = CallContext::Onchain { import: true };
+        let mut api = self.client.runtime_api();
+        api.set_call_context(context);
+        api.execute_block(parent, block.into()).map_err(|error| match error {
+            ApiError::UnknownBlock(_) => Failure::Pruned,
+            other => Failure::Call(other.to_string()),
+        })?;
+        let state = self.backend.state_at(parent, context.into()).map_err(|_| Failure::Pruned)?;
+        let changes = api.into_storage_changes(&state, parent).map_err(Failure::Call)?;
+        if changes.transaction_storage_root != state_root {
+            return Err(Failure::Call("it came to another state than the header's".into()));
         }
-        let result = (&*self.client).check_block(block).await?;
-        if matches!(result, ImportResult::Imported(_)) && self.is_below_finality(number, parent).map_err(lookup)? {
-            log::info!(target: "weir", "refused block {hash:?} at height {number}: it forks off below what is depth-finalized");
-            return Ok(ImportResult::KnownBad);
-        }
-        Ok(result)
+        Ok(changes)
     }
 
-    async fn import_block(&self, mut block: BlockImportParams<Block>) -> Result<ImportResult, Error> {
-        let begun = Instant::now();
-        let claims = block.remove_intermediate::<PreDigest>(CLAIMS)?;
-        let is_body_checked = block.remove_intermediate::<()>(UNCHECKED_BODY).is_err();
-        // The block may come again when its time has come. This answer neither punishes its sender nor restarts sync.
-        if let Err(rejection) = rules::not_ahead(&claims, clock::now()) {
-            log::debug!(target: "weir", "a block is put off: {rejection}");
-            self.rejected(&rejection);
-            return Ok(ImportResult::MissingState);
-        }
-        let parent = *block.header.parent_hash();
-        let number = *block.header.number();
-        let hash = block.post_hash();
-        // A block of our own has not been asked about: checkpoints bind it too.
-        if block.origin == BlockOrigin::Own {
-            let check = BlockCheckParams {
-                hash,
-                number,
-                parent_hash: parent,
-                allow_missing_state: false,
-                allow_missing_parent: false,
-                import_existing: false,
-            };
-            let result = (&*self.client).check_block(check).await?;
-            if !matches!(result, ImportResult::Imported(_)) {
-                return Ok(result);
-            }
-        }
-        if self.is_below_finality(number, parent).map_err(lookup)? {
-            return Ok(ImportResult::KnownBad);
-        }
-        match self.execute(&mut block)? {
-            Executed::Changes => (),
-            Executed::Discarded(result) => return Ok(result),
-            Executed::Failed(rejection) => {
-                log::debug!(target: "weir", "block {hash:?} at height {number} is rejected: {rejection}");
-                self.rejected(&rejection);
-                if is_body_checked {
-                    self.settings.condemned.insert(hash);
-                }
-                return Ok(ImportResult::KnownBad);
-            },
-        }
-
-        let _guard = self.lock.lock().await;
-        // Something may have been finalized in the meantime.
-        if self.is_below_finality(number, parent).map_err(lookup)? {
-            return Ok(ImportResult::KnownBad);
-        }
-        let best = self.client.info().best_hash;
-        let total =
-            weight::of(&*self.client, parent).and_then(|parent| weight::child(parent, claims.base)).map_err(lookup)?;
-        let is_best = total > weight::of(&*self.client, best).map_err(lookup)?;
-        block.auxiliary.push(weight::entry(&hash, total));
-        block.fork_choice = Some(ForkChoiceStrategy::Custom(is_best));
-
-        let height = number.saturated_into();
-        fail_point::pass(Point::BeforeImport, height);
-        let result = (&*self.client).import_block(block).await?;
-        fail_point::pass(Point::AfterImport, height);
-        if matches!(&result, ImportResult::Imported(imported) if imported.is_new_best) {
-            let displaced = if parent == best { 0 } else { self.displaced(best, parent) };
-            if let Err(error) = self.finalize() {
-                log::warn!(target: "weir", "could not finalize by depth at block {hash:?}: {error}");
-            }
-            self.report(displaced, &claims);
-        }
+    /// Says that an execution failed for a reason of this machine's.
+    fn failed_here(&self, why: &str) {
         if let Some(metrics) = &self.settings.metrics {
-            metrics.import_seconds.observe(begun.elapsed().as_secs_f64());
+            metrics.local_failures.inc();
         }
-        Ok(result)
+        tracing::debug!(target: "weir", why, "the execution of a block failed, and not for the block's fault");
     }
+}
+
+/// Why a first execution gave no changes.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The state of the parent is gone.
+    #[error("the state of the parent is gone")]
+    Pruned,
+    /// The call failed, for whatever reason: only a second one tells.
+    #[error("{0}")]
+    Call(String),
 }
 
 /// The nearest number that a gauge can show.
@@ -381,19 +429,4 @@ fn approximate(value: U256) -> f64 {
 
 fn lookup(error: sp_blockchain::Error) -> Error {
     Error::ChainLookup(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_that_fails_is_no_fault_of_the_block() {
-        let of_runtime =
-            "Execution failed: Execution aborted due to trap: wasm trap: wasm `unreachable` instruction executed";
-        let of_host = "Execution aborted due to trap: host code panicked while being called by the runtime: no space";
-        assert!(is_fault_of_block(of_runtime));
-        assert!(!is_fault_of_block(of_host));
-        assert!(!is_fault_of_block("the runtime cannot be instantiated: out of memory"));
-    }
 }

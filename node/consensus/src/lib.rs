@@ -7,8 +7,8 @@
 //!    ahead of import, on all processors, and keeps the results for the verifier.
 //! 3. [`header::verifier`]: what needs the parent's state: base difficulty, credit, timestamp.
 //!
-//! [`import`] then executes and weighs it, chooses the best chain and finalizes by depth, under one lock. The runtime
-//! refuses the same false claims when it executes the block, so that the two cannot drift apart. [`sync::peer_policy`] bans
+//! [`import`] then executes and weighs it, chooses the best chain and finalizes by depth ([`finality`]), under one lock. The
+//! runtime refuses the same false claims when it executes the block, so that the two cannot drift apart. [`sync::peer_policy`] bans
 //! the peers that sent what no honest one could. [`miner`] makes blocks.
 
 #![cfg_attr(
@@ -24,11 +24,12 @@
 
 pub mod clock;
 pub mod fail_point;
+pub mod finality;
 pub mod header;
 pub mod import;
 mod metrics;
 pub mod miner;
 pub mod sync;
 
-pub use header::rules::Rejection;
+pub use header::error::Rejection;
 pub use metrics::Metrics;

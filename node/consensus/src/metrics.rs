@@ -1,5 +1,5 @@
 use substrate_prometheus_endpoint::{
-    register, CounterVec, Gauge, Histogram, HistogramOpts, Opts, PrometheusError, Registry, F64, U64,
+    register, Counter, CounterVec, Gauge, Histogram, HistogramOpts, Opts, PrometheusError, Registry, F64, U64,
 };
 
 /// What the engine tells Prometheus.
@@ -14,7 +14,17 @@ pub struct Metrics {
     /// How long that took, for each header.
     pub verification_seconds: Histogram,
     /// Whether a header had been checked ahead when the verifier asked.
-    pub verdicts: CounterVec<U64>,
+    pub verified_headers: CounterVec<U64>,
+    /// Blocks that wait until they are due.
+    pub waiting_blocks: Gauge<U64>,
+    /// Bad blocks on which the network builds all the same.
+    pub disputes: Gauge<U64>,
+    /// Executions that failed for a reason of this machine's.
+    pub local_failures: Counter<U64>,
+    /// By how many seconds this node's clock is ahead of its peers'.
+    pub clock_offset: Gauge<F64>,
+    /// How many blocks each reorganisation took back.
+    pub reorganisations: Histogram,
     /// How long it took to execute a block.
     pub execution_seconds: Histogram,
     /// How long it took to import a block, execution and all.
@@ -73,12 +83,34 @@ impl Metrics {
                 "Time to check a header without context",
                 &[1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3],
             )?,
-            verdicts: register(
+            verified_headers: register(
                 CounterVec::new(
-                    Opts::new("weir_verdicts_total", "Whether headers had been checked ahead of import"),
+                    Opts::new("weir_verified_headers_total", "Whether headers had been checked ahead of import"),
                     &["outcome"],
                 )?,
                 registry,
+            )?,
+            waiting_blocks: register(
+                Gauge::new("weir_waiting_blocks", "Blocks dated too far ahead, which wait until they are due")?,
+                registry,
+            )?,
+            disputes: register(
+                Gauge::new("weir_disputed_blocks", "Blocks that this node refuses and the network builds on")?,
+                registry,
+            )?,
+            local_failures: register(
+                Counter::new("weir_local_failures_total", "Executions that failed, and not for the block's fault")?,
+                registry,
+            )?,
+            clock_offset: register(
+                Gauge::new("weir_clock_offset_seconds", "By how much this node's clock is ahead of its peers'")?,
+                registry,
+            )?,
+            reorganisations: histogram(
+                registry,
+                "weir_reorganisation_blocks",
+                "Blocks that each reorganisation took back",
+                &[1.0, 2.0, 3.0, 6.0, 12.0, 32.0, 64.0],
             )?,
             execution_seconds: histogram(
                 registry,

@@ -1,7 +1,12 @@
-//! What comes from peers: who is banned for what ([`peer_policy`]), and checks of whole batches of headers
-//! ([`verify_ahead`]) on all processors ([`parallel`]), whose results wait for the verifier ([`verified_headers`]).
+//! What comes from peers: what each can bring about, and who is banned ([`peer_policy`], with [`catch_up`], [`orphans`] and
+//! [`peer_clocks`]); and the queue that checks whole batches ahead ([`verify_ahead`]) on all processors ([`parallel`]), whose
+//! results wait for the verifier ([`verified_headers`]), while blocks that are not due wait for their time ([`waiting`]).
 
+pub mod catch_up;
+pub mod orphans;
 pub mod parallel;
+pub mod peer_clocks;
 pub mod peer_policy;
 pub mod verified_headers;
 pub mod verify_ahead;
+pub mod waiting;

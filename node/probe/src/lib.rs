@@ -9,7 +9,7 @@
 //! key, and the challenger counts what arrives in the fixed window: nobody could have sent it ahead.
 //!
 //! - [`packet`]: the format, the keystream, the digest.
-//! - [`path`]: what size of packet a path carries.
+//! - [`path_mtu`]: path MTU discovery: how large a packet a path carries.
 //! - [`commitment`]: bitmap and Merkle root.
 //! - [`reception`]: what is kept of a train that arrives.
 //! - [`port`]: the UDP port of an agent, with paced sending. It never answers a packet.
@@ -23,7 +23,7 @@ pub mod commitment;
 pub mod limit;
 pub mod message;
 pub mod packet;
-pub mod path;
+pub mod path_mtu;
 pub mod port;
 pub mod reception;
 pub mod share;

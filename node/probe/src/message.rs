@@ -85,7 +85,7 @@ pub enum Subject {
     ByHand {
         /// What the prover calls it.
         id: [u8; 32],
-        /// What it is.
+        /// The rate, the times and the direction of the measurement.
         terms: Terms,
         /// Where packets are to go. If it is not said, to where the prover's probes come from.
         endpoint: Option<Endpoint>,
@@ -126,9 +126,9 @@ pub enum ToChallenger {
     Invite(Subject),
     /// Down only: the largest probe that arrived, and its digest. Answered by ready.
     Path {
-        /// Its size.
+        /// The size of the probe.
         size: IpBytes,
-        /// Its digest.
+        /// The digest of the probe.
         digest: Digest,
     },
     /// Down only: what arrived. Answered by a count or a refusal.
@@ -147,11 +147,11 @@ pub enum ToChallenger {
 pub enum ToProver {
     /// The answer to a clock.
     Clock(Clock),
-    /// It takes part.
+    /// The challenger takes part.
     Accepted {
         /// The mark of all packets.
         tag: Tag,
-        /// Its UDP port for packets, at the address that was dialled.
+        /// The challenger's UDP port for packets, at the address that was dialled.
         port: u16,
     },
     /// All is agreed on.
@@ -172,7 +172,7 @@ pub enum ToProver {
     },
     /// What is reported.
     Counted(Counted),
-    /// It does not take part, or does not count.
+    /// The challenger does not take part, or does not count.
     Refused(Refusal),
 }
 
@@ -201,7 +201,7 @@ pub enum Refusal {
     /// The prover is on another chain.
     #[error("it is on another chain")]
     OtherChain,
-    /// It knows no such challenge, or it is too early to speak of it.
+    /// The challenger knows no such challenge, or it is too early to speak of it.
     #[error("it knows no such challenge, or not yet")]
     UnknownChallenge,
     /// The peer is not the prover.
@@ -213,16 +213,16 @@ pub enum Refusal {
     /// The challenge has begun, or is over.
     #[error("the challenge has begun, or is too near")]
     TooLate,
-    /// Its clock is off, so it takes no part in any; by hand, its clock and the prover's differ too much.
+    /// The challenger's clock is off, so it takes no part in any; by hand, its clock and the prover's differ too much.
     #[error("its clock is off, or ours")]
     ClockIsOff,
-    /// It takes part in as many as it can, or in one of this prover.
+    /// The challenger takes part in as many measurements as it can, or in one of this prover.
     #[error("it is busy")]
     Busy,
-    /// It does not take part on such terms.
+    /// The challenger does not take part on such terms.
     #[error("it does not take part on such terms")]
     Terms,
-    /// It measures only those that it was told to.
+    /// The challenger measures only those that it was told to.
     #[error("it does not measure this peer")]
     NotAllowed,
     /// No probe came from the prover, or the probe that it names is none of ours.
@@ -239,10 +239,10 @@ pub enum Refusal {
 /// Why a message is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Its length is more than such a message can have.
+    /// The length is more than such a message can have.
     #[error("a message of {0} bytes is too long")]
     TooLong(u32),
-    /// Its bytes are no message, or more than one.
+    /// The bytes are no message, or more than one.
     #[error("a message does not decode")]
     Undecodable,
 }

@@ -8,7 +8,7 @@
 //!     24   ...  keystream: BLAKE3 keyed by the secret of the measurement, over the sequence number, as extended output
 //! ```
 //!
-//! All packets of a train have the size that the path was seen to carry: [`path`](crate::path).
+//! All packets of a train have the size that the path was seen to carry: [`path_mtu`](crate::path_mtu).
 
 use codec::{Decode, Encode};
 use std::net::IpAddr;

@@ -6,7 +6,7 @@
 use crate::{
     limit::TokenBucket,
     packet::{self, IpBytes, Key, Tag, HEADER_BYTES},
-    path::{self, Found},
+    path_mtu::{self, Found},
     reception::{Expectation, Received, Reception, MAX_PACKETS},
     socket::{Buffers, Socket},
     time::UnixMicros,
@@ -37,7 +37,7 @@ const NAP: Duration = Duration::from_micros(600);
 /// Why a train cannot be expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It has more packets than [`MAX_PACKETS`], or together with the others more than [`MAX_PACKETS_IN_ALL`].
+    /// The train has more packets than [`MAX_PACKETS`], or together with the others more than [`MAX_PACKETS_IN_ALL`].
     #[error("the train has more packets than fit a measurement")]
     TooLong,
     /// There are [`MAX_TRAINS`] already.
@@ -122,7 +122,7 @@ impl Probed {
     pub async fn settled(&mut self, within: Duration) -> Option<Found> {
         tokio::time::timeout(within, self.found.wait_for(Option::is_some)).await.ok()?.ok()?;
         let is_largest = |found: &Option<Found>| found.is_some_and(|found| found.size == IpBytes::MAX);
-        let _ = tokio::time::timeout(path::SETTLED_AFTER, self.found.wait_for(is_largest)).await;
+        let _ = tokio::time::timeout(path_mtu::SETTLED_AFTER, self.found.wait_for(is_largest)).await;
         *self.found.borrow()
     }
 }
@@ -221,7 +221,7 @@ impl Port {
     ///
     /// When the destination cannot be reached at all.
     pub fn send_probes(&self, to: SocketAddr, tag: &Tag, key: &Key) -> io::Result<()> {
-        for (sequence, size) in path::probes() {
+        for (sequence, size) in path_mtu::probes() {
             let Some(payload) = size.payload(to.ip()) else { continue };
             let mut packet = vec![0; payload];
             packet::write(&mut packet, tag, sequence, key);
@@ -339,11 +339,11 @@ impl Shared {
     fn is_expected(&self, bytes: &[u8], from: SocketAddr, at: UnixMicros) -> bool {
         let Some((tag, sequence, stream)) = packet::read(bytes) else { return false };
         let mut table = self.table.lock();
-        let Some(size) = path::size_of(sequence) else {
+        let Some(size) = path_mtu::size_of(sequence) else {
             return table.trains.get_mut(&tag).is_some_and(|train| train.take(sequence, stream, from.ip(), at));
         };
         let Some(path) = table.paths.get(&tag) else { return false };
-        let is_theirs = path.from.iter().any(|machine| path::is_same_machine(*machine, from.ip()));
+        let is_theirs = path.from.iter().any(|machine| path_mtu::is_same_machine(*machine, from.ip()));
         if !is_theirs || size.payload(from.ip()) != Some(bytes.len()) {
             return false;
         }
@@ -473,7 +473,7 @@ mod tests {
         let found = probed.settled(WITHIN).await.unwrap();
         assert_eq!((found.size, found.from), (IpBytes::MAX, sender.address()));
         let payload = IpBytes::MAX.payload(found.from.ip()).unwrap();
-        let sequence = path::sequence_of(IpBytes::MAX).unwrap();
+        let sequence = path_mtu::sequence_of(IpBytes::MAX).unwrap();
         assert_eq!(found.digest, Expected::new(KEY, payload).digest(sequence));
         drop(probed);
         // From another machine it is none.

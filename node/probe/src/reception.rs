@@ -38,7 +38,7 @@ pub struct Expectation {
 pub enum Content {
     /// A digest is kept of each: we do not know what it should be, and must show that we have it.
     Commit,
-    /// It must be the keystream under this key.
+    /// The content must be the keystream under this key.
     Verify(Key),
 }
 

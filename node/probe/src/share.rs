@@ -110,7 +110,7 @@ impl Pace {
 }
 
 impl Sender<'_> {
-    /// What it may send now: its max-min fair share.
+    /// How fast the sender may send now: its max-min fair share.
     pub fn bits_per_second(&self) -> u64 {
         let senders = self.pace.senders.lock();
         let most: Vec<u64> = senders.1.iter().map(|(_, most)| *most).collect();

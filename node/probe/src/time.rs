@@ -39,7 +39,7 @@ impl UnixMicros {
         self.0 / 1_000
     }
 
-    /// This much later.
+    /// The moment that is a duration later.
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(micros(duration)))
     }

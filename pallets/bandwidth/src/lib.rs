@@ -142,7 +142,7 @@ pub mod pallet {
     #[pallet::storage]
     pub type Challengers<T> = CountedStorageMap<_, Blake2_128Concat, AccountId, Challenger, OptionQuery>;
 
-    /// Whose an identity is. No two accounts share one.
+    /// The account of each identity. No two accounts share one.
     #[pallet::storage]
     pub type Peers<T> = StorageMap<_, Blake2_128Concat, PeerKey, AccountId, OptionQuery>;
 
@@ -181,53 +181,53 @@ pub mod pallet {
     pub enum Event<T: Config> {
         /// A provider registered.
         ProviderRegistered {
-            /// Its account.
+            /// The account of the provider.
             provider: AccountId,
-            /// What it declared.
+            /// The declared capacity.
             declared_bits_per_second: u64,
-            /// What is held.
+            /// The bond that is held.
             bond: Balance,
         },
         /// A challenger registered.
         ChallengerRegistered {
-            /// Its account.
+            /// The account of the challenger.
             challenger: AccountId,
-            /// What is held.
+            /// The bond that is held.
             bond: Balance,
         },
         /// A provider or challenger changed where it can be reached.
         EndpointsSet {
-            /// Its account.
+            /// The account of the provider or challenger.
             account: AccountId,
         },
         /// A provider named another author, or none.
         MiningAuthorSet {
-            /// Its account.
+            /// The account of the provider.
             provider: AccountId,
-            /// Whose blocks it boosts from the next snapshot on.
+            /// The author whose blocks the provider boosts from the next snapshot on.
             author: Option<AccountId>,
         },
         /// A provider or challenger will not be drawn any more.
         Leaving {
-            /// Its account.
+            /// The account that is leaving.
             account: AccountId,
-            /// The block from which on it can take its bond back.
+            /// The block from which on the bond can be taken back.
             from: BlockNumber,
         },
         /// A bond was given back.
         Left {
-            /// Its account.
+            /// The account that got its bond back.
             account: AccountId,
-            /// What was released.
+            /// The bond that was released.
             bond: Balance,
         },
         /// The challenges of an epoch have their instants.
         EpochStarted {
             /// The epoch.
             epoch: EpochIndex,
-            /// The timestamp of its first block.
+            /// The timestamp of the epoch's first block.
             start: UnixMilliseconds,
-            /// How many providers are challenged in it.
+            /// How many providers are challenged in the epoch.
             providers: u32,
             /// How many challengers the committees are drawn from.
             challengers: u32,
@@ -236,22 +236,22 @@ pub mod pallet {
         Reported {
             /// The epoch of the challenge.
             epoch: EpochIndex,
-            /// Who was measured.
+            /// The provider that was measured.
             provider: AccountId,
-            /// Who measured.
+            /// The challenger that measured.
             challenger: AccountId,
-            /// What it said; the bytes are clipped to the challenge's budget.
+            /// What the challenger reported; the bytes are clipped to the challenge's budget.
             report: Report,
         },
         /// A challenge was evaluated.
         Measured {
-            /// Who was measured.
+            /// The provider that was measured.
             provider: AccountId,
-            /// What came of it.
+            /// The outcome of the challenge.
             outcome: Outcome,
-            /// The guaranteed bandwidth before it.
+            /// The guaranteed bandwidth before the challenge.
             was_bits_per_second: u64,
-            /// The guaranteed bandwidth with it.
+            /// The guaranteed bandwidth after the challenge.
             guaranteed_bits_per_second: u64,
         },
     }
@@ -671,7 +671,8 @@ impl<T: Config> Pallet<T> {
         Some((start, start.saturating_add(parameters.measurement.report_deadline)))
     }
 
-    /// The committee of the challenge at a position: no member shares the provider's controller.
+    /// The committee of the challenge at a position. The provider's own account is left out; another account of its
+    /// owner is not.
     fn committee(
         plan: &Plan,
         position: u32,

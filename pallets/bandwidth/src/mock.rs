@@ -120,6 +120,8 @@ pub fn parameters() -> Parameters {
         version: RULES_VERSION,
         consensus: Consensus {
             block_time: BLOCK_TIME,
+            least_block_interval: 100,
+            furthest_ahead: 15_000,
             half_life: 120_000,
             initial_difficulty: Difficulty::from(1_000),
             floor_difficulty: Difficulty::from(1),

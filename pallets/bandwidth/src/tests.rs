@@ -331,7 +331,7 @@ fn with_too_few_challengers_there_is_no_challenge_and_the_window_stays() {
 fn a_provider_is_never_its_own_challenger() {
     new_test_ext().execute_with(|| {
         register_all(100, 3);
-        // The fourth challenger belongs to the provider's controller, with an identity of its own.
+        // The fourth challenger is the provider's own account, with another identity.
         let peer = identity(40);
         let payload = weir_primitives::measurement::peer_payload(System::block_hash(0), &account(PROVIDER));
         assert_ok!(Bandwidth::register_challenger(

@@ -11,23 +11,23 @@ use weir_primitives::{
 /// A provider, and what was measured of it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Provider {
-    /// The capacity that it put up its bond for.
+    /// The declared capacity, for which the bond is held.
     pub declared_bits_per_second: u64,
-    /// What is held.
+    /// The bond that is held.
     pub bond: Balance,
-    /// The identity of its agent.
+    /// The identity of the provider's agent.
     pub peer: PeerKey,
-    /// Where it is measured.
+    /// Where the provider is measured.
     pub endpoints: Endpoints,
-    /// The author whose blocks it boosts.
+    /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
     /// The last results in bits per second, the oldest first; as many as the window holds.
     pub results: BoundedVec<u64, ConstU32<MAX_WINDOW>>,
-    /// What follows from them.
+    /// The guaranteed bandwidth that follows from the results.
     pub guaranteed_bits_per_second: u64,
     /// The last challenge.
     pub last: Option<Outcome>,
-    /// The block from which on the bond can be taken back, if it is leaving.
+    /// The block from which on the bond can be taken back, if the provider is leaving.
     pub leaving: Option<BlockNumber>,
 }
 
@@ -64,15 +64,15 @@ impl From<Provider> for ProviderStatus {
 /// A challenger.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Challenger {
-    /// What is held.
+    /// The bond that is held.
     pub bond: Balance,
-    /// The identity of its agent, which signs its reports.
+    /// The identity of the challenger's agent, which signs its reports.
     pub peer: PeerKey,
-    /// Where provers reach it.
+    /// Where provers reach the challenger.
     pub endpoints: Endpoints,
-    /// How many reports it gave in time.
+    /// How many reports of the challenger were taken.
     pub reports: u64,
-    /// The block from which on the bond can be taken back, if it is leaving.
+    /// The block from which on the bond can be taken back, if the challenger is leaving.
     pub leaving: Option<BlockNumber>,
 }
 
@@ -91,7 +91,7 @@ impl From<Challenger> for ChallengerStatus {
 /// What is planned for an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Plan {
-    /// What order and committees are drawn from; set two blocks after the sets were frozen.
+    /// What order and committees are drawn from; set three blocks after the sets were frozen.
     pub seed: Option<Seed>,
     /// The timestamp of the epoch's first block; set when it begins.
     pub start: Option<UnixMilliseconds>,

@@ -3,7 +3,7 @@
 use crate::{Config, NextBase, Pallet, Shares, Term, Terms};
 use frame_benchmarking::v2::*;
 use frame_support::traits::Hooks;
-use sp_runtime::{generic::Digest, SaturatedConversion};
+use sp_runtime::{generic::Digest, SaturatedConversion, StateVersion};
 use weir_primitives::{consensus::PreDigest, AccountId};
 
 #[benchmarks]
@@ -22,8 +22,9 @@ mod benchmarks {
         }
         let number = frame_system::Pallet::<T>::block_number() + 1u32.into();
         let base = NextBase::<T>::get().ok_or("genesis sets the base")?;
-        let earliest = Pallet::<T>::next_block().ok_or("genesis sets the parameters")?.earliest;
-        let credit = Pallet::<T>::spendable(&author, number.saturated_into());
+        let next = Pallet::<T>::next_block(&author, number.saturated_into(), StateVersion::V1)
+            .ok_or("genesis sets the parameters")?;
+        let (earliest, credit) = (next.earliest, next.spendable);
         let claims = PreDigest { author, base: base.0, credit, timestamp: earliest };
         frame_system::Pallet::<T>::initialize(
             &number,

@@ -10,7 +10,9 @@
 //!
 //! - the base is the one that the retarget rule gave for this height ([`NextBase`]);
 //! - the credit is at most what the author has after this block's gain ([`Buckets`]);
-//! - the timestamp is at least a sixth of the block time after the parent's, and is the one that the timestamp inherent sets.
+//! - the date is at least the least interval after the parent's, and is the one that the timestamp inherent sets.
+//!
+//! It also sums up the weight of the chain, so that a node which starts from a proof of a state has it.
 //!
 //! ## Terms
 //!
@@ -39,6 +41,7 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+pub mod migrations;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
@@ -53,19 +56,21 @@ use frame_support::{
 };
 use frame_system::pallet_prelude::BlockNumberFor;
 pub use pallet::*;
-use sp_runtime::{Perbill, SaturatedConversion};
+use sp_core::U256;
+use sp_runtime::{Perbill, SaturatedConversion, StateVersion};
 use weights::WeightInfo;
 use weir_primitives::{
     consensus::{
         asert::{retarget, Anchor},
+        claims::{Allowed, FalseClaim},
         credit::{self, Bucket, Share, TERMS},
         pre_digest_of, Difficulty, PreDigest,
     },
     epoch_of,
     interfaces::{CurrentBlock, MeasuredProvider, OnAuthored, OnEpoch},
-    parameters::Parameters,
+    parameters::{Consensus, Parameters},
     runtime_api::NextBlock,
-    AccountId, BlockNumber, EpochIndex, Milliseconds,
+    AccountId, BlockNumber, EpochIndex, UnixMilliseconds,
 };
 
 /// A snapshot, and from when on it counts.
@@ -84,7 +89,8 @@ pub struct Term {
 pub mod pallet {
     use super::*;
 
-    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+    /// The version of the storage. Older ones are brought to it by [`crate::migrations`].
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
 
     #[pallet::pallet]
     #[pallet::storage_version(STORAGE_VERSION)]
@@ -94,7 +100,7 @@ pub mod pallet {
     pub trait Config: frame_system::Config<AccountId = AccountId, RuntimeEvent: From<Event<Self>>> {
         /// Is told of the author of each block.
         type OnAuthored: OnAuthored;
-        /// Measured by `scripts/weights`.
+        /// The weights of the hooks, counted from the code.
         type WeightInfo: WeightInfo;
     }
 
@@ -113,6 +119,10 @@ pub mod pallet {
     /// The base difficulty of the next block. Between the floor and the ceiling.
     #[pallet::storage]
     pub type NextBase<T> = StorageValue<_, Difficulty, OptionQuery>;
+
+    /// The sum of the base difficulties of all blocks since genesis, the current one included: what fork choice compares.
+    #[pallet::storage]
+    pub type ChainWeight<T> = StorageValue<_, U256, ValueQuery>;
 
     /// The credit of each author, as of its last block.
     #[pallet::storage]
@@ -135,9 +145,9 @@ pub mod pallet {
     pub enum Event<T: Config> {
         /// A block was made easier by credit.
         CreditSpent {
-            /// Its author.
+            /// The author of the block.
             author: AccountId,
-            /// What was spent.
+            /// The credit that the author spent.
             credit: Perbill,
         },
         /// A snapshot of the bandwidth behind each author was taken.
@@ -146,9 +156,9 @@ pub mod pallet {
             epoch: EpochIndex,
             /// The first block whose gain it decides.
             from: BlockNumber,
-            /// How many authors are in it.
+            /// How many authors have a share in the snapshot.
             authors: u32,
-            /// The sum over all of them.
+            /// The sum of the bandwidth behind all of them.
             total_bits_per_second: u128,
         },
     }
@@ -198,17 +208,17 @@ pub mod pallet {
 
 /// Why a block is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FalseClaim {
+pub enum Refusal {
     /// The digests are malformed.
     Digest(weir_primitives::consensus::DigestError),
     /// The chain has no parameters.
     NoParameters,
-    /// The base is not the one of this height.
-    Base,
-    /// The block comes too soon after its parent.
-    Timestamp,
-    /// The author has less credit.
+    /// The header claims what its parent's state does not allow.
+    Claim(FalseClaim),
+    /// The author's credit is not what it was checked against.
     Credit,
+    /// The weight of the chain would not fit 256 bits.
+    Weight,
 }
 
 impl<T: Config> Pallet<T> {
@@ -217,21 +227,21 @@ impl<T: Config> Pallet<T> {
         ChainParameters::<T>::get()
     }
 
-    /// What the next block is checked against.
-    pub fn next_block() -> Option<NextBlock> {
-        let consensus = Self::parameters()?.consensus;
-        let earliest = Self::timestamp().saturating_add(consensus.least_block_interval());
-        Some(NextBlock { base: NextBase::<T>::get()?, earliest })
-    }
-
-    /// The most credit that `author` may spend on block `number`.
-    pub fn spendable(author: &AccountId, number: BlockNumber) -> Perbill {
-        Self::bucket(author, number).map_or(Perbill::zero(), Bucket::spendable)
+    /// What block `number` of `author`, the next one, is checked against.
+    pub fn next_block(author: &AccountId, number: BlockNumber, extrinsics_root: StateVersion) -> Option<NextBlock> {
+        let rules = Self::parameters()?.consensus;
+        Some(NextBlock {
+            base: NextBase::<T>::get()?,
+            earliest: rules.dates().earliest(Self::timestamp()),
+            spendable: Self::bucket(author, number, &rules).spendable(),
+            parent_weight: ChainWeight::<T>::get(),
+            rules,
+            extrinsics_root_version: extrinsics_root.into(),
+        })
     }
 
     /// The bucket of `author` after the gain of block `number`.
-    fn bucket(author: &AccountId, number: BlockNumber) -> Option<Bucket> {
-        let consensus = Self::parameters()?.consensus;
+    fn bucket(author: &AccountId, number: BlockNumber, rules: &Consensus) -> Bucket {
         let terms: Vec<credit::Term> = Terms::<T>::get()
             .iter()
             .map(|term| credit::Term {
@@ -239,23 +249,26 @@ impl<T: Config> Pallet<T> {
                 share: Share::new(
                     Shares::<T>::get(term.epoch, author).unwrap_or(0),
                     term.total_bits_per_second,
-                    consensus.least_total_bits_per_second,
+                    rules.least_total_bits_per_second,
                 ),
             })
             .collect();
-        Some(Buckets::<T>::get(author).at(number, &terms, consensus.credit_cap_blocks))
+        Buckets::<T>::get(author).at(number, &terms, rules.credit_cap_blocks)
     }
 
     /// Checks what the digest of the current block claims, books what it spends, and tells who made it.
-    fn check_claims(number: BlockNumber) -> Result<(), FalseClaim> {
-        let claims = pre_digest_of(&frame_system::Pallet::<T>::digest()).map_err(FalseClaim::Digest)?;
-        let next = Self::next_block().ok_or(FalseClaim::NoParameters)?;
-        ensure!(claims.base == next.base.0, FalseClaim::Base);
-        ensure!(claims.timestamp >= next.earliest, FalseClaim::Timestamp);
-        let bucket = Self::bucket(&claims.author, number).ok_or(FalseClaim::NoParameters)?;
-        ensure!(claims.credit <= bucket.spendable(), FalseClaim::Credit);
+    fn check_claims(number: BlockNumber) -> Result<(), Refusal> {
+        let claims = pre_digest_of(&frame_system::Pallet::<T>::digest()).map_err(Refusal::Digest)?;
+        let rules = Self::parameters().ok_or(Refusal::NoParameters)?.consensus;
+        let base = NextBase::<T>::get().ok_or(Refusal::NoParameters)?;
+        let bucket = Self::bucket(&claims.author, number, &rules);
+        let allowed =
+            Allowed { base, earliest: rules.dates().earliest(Self::timestamp()), spendable: bucket.spendable() };
+        allowed.check(&claims).map_err(Refusal::Claim)?;
+        let weight = ChainWeight::<T>::get().checked_add(claims.base).ok_or(Refusal::Weight)?;
 
-        Buckets::<T>::insert(&claims.author, bucket.spend(claims.credit).ok_or(FalseClaim::Credit)?);
+        ChainWeight::<T>::put(weight);
+        Buckets::<T>::insert(&claims.author, bucket.spend(claims.credit).ok_or(Refusal::Credit)?);
         Self::note_author(&claims.author, number);
         if !claims.credit.is_zero() {
             Self::deposit_event(Event::CreditSpent { author: claims.author.clone(), credit: claims.credit });
@@ -321,14 +334,14 @@ impl<T: Config> CurrentBlock for Pallet<T> {
         Latest::<T>::get().map(|claims| claims.author)
     }
 
-    fn timestamp() -> Milliseconds {
+    fn timestamp() -> UnixMilliseconds {
         Latest::<T>::get().map_or(0, |claims| claims.timestamp)
     }
 }
 
 /// The timestamp that the inherent sets must be the one in the digest, which the work covers.
-impl<T: Config> OnTimestampSet<Milliseconds> for Pallet<T> {
-    fn on_timestamp_set(moment: Milliseconds) {
+impl<T: Config> OnTimestampSet<UnixMilliseconds> for Pallet<T> {
+    fn on_timestamp_set(moment: UnixMilliseconds) {
         assert!(moment == Self::timestamp(), "the timestamp of the block is not the one in its digest");
     }
 }

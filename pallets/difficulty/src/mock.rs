@@ -42,6 +42,8 @@ pub fn parameters() -> Parameters {
         version: RULES_VERSION,
         consensus: Consensus {
             block_time: 6_000,
+            least_block_interval: 300,
+            furthest_ahead: 15_000,
             half_life: 600_000,
             initial_difficulty: Work::from(1_000_000),
             floor_difficulty: Work::from(1_000),

@@ -1,12 +1,12 @@
 use crate::{
     mock::{account, begin, end, execute, honest, new_test_ext, parameters, Test, EPOCH},
-    Authored, Buckets, FalseClaim, NextBase, Pallet, Shares, Terms,
+    Authored, Buckets, ChainWeight, NextBase, Pallet, Refusal, Shares, Terms,
 };
 use frame_support::traits::OnTimestampSet;
 use proptest::prelude::*;
-use sp_runtime::Perbill;
+use sp_runtime::{Perbill, StateVersion};
 use weir_primitives::{
-    consensus::{Difficulty, PreDigest},
+    consensus::{claims::FalseClaim, Difficulty, PreDigest},
     interfaces::{CurrentBlock, MeasuredProvider, OnEpoch},
 };
 
@@ -27,8 +27,13 @@ fn execute_until(number: u32, author: u8) {
     }
 }
 
+/// The most credit that an author may spend on a block.
+fn spendable(author: &weir_primitives::AccountId, number: u32) -> Perbill {
+    Tested::next_block(author, number, StateVersion::V1).unwrap().spendable
+}
+
 /// Why a block with these claims is refused.
-fn refusal(claims: PreDigest) -> FalseClaim {
+fn refusal(claims: PreDigest) -> Refusal {
     System::initialize(
         &(System::block_number() + 1),
         &Default::default(),
@@ -48,7 +53,7 @@ fn a_block_says_who_made_it_and_when() {
 }
 
 #[test]
-#[should_panic(expected = "the header makes a false claim: Err(Base)")]
+#[should_panic(expected = "the header makes a false claim: Err(Claim(Base")]
 fn a_block_with_another_base_is_refused_as_a_whole() {
     new_test_ext().execute_with(|| {
         let claims = honest(1);
@@ -61,20 +66,23 @@ fn each_false_claim_is_refused_for_its_own_reason() {
     new_test_ext().execute_with(|| {
         execute(&honest(1));
         let right = honest(1);
-        assert_eq!(refusal(PreDigest { base: right.base - 1, ..right.clone() }), FalseClaim::Base);
+        let lower = refusal(PreDigest { base: right.base - 1, ..right.clone() });
+        assert!(matches!(lower, Refusal::Claim(FalseClaim::Base { .. })), "{lower:?}");
     });
     new_test_ext().execute_with(|| {
         execute(&honest(1));
-        // A sixth of six seconds after the parent is the earliest.
-        assert_eq!(refusal(PreDigest { timestamp: 6_999, ..honest(1) }), FalseClaim::Timestamp);
+        // A twentieth of six seconds after the parent is the earliest.
+        let early = refusal(PreDigest { timestamp: 6_299, ..honest(1) });
+        assert_eq!(early, Refusal::Claim(FalseClaim::TooEarly { got: 6_299, earliest: 6_300 }));
     });
     new_test_ext().execute_with(|| {
         execute(&honest(1));
-        begin(&PreDigest { timestamp: 7_000, ..honest(1) });
+        begin(&PreDigest { timestamp: 6_300, ..honest(1) });
     });
     new_test_ext().execute_with(|| {
         execute(&honest(1));
-        assert_eq!(refusal(PreDigest { credit: Perbill::from_parts(1), ..honest(1) }), FalseClaim::Credit);
+        let credit = refusal(PreDigest { credit: Perbill::from_parts(1), ..honest(1) });
+        assert!(matches!(credit, Refusal::Claim(FalseClaim::Credit { .. })), "{credit:?}");
     });
 }
 
@@ -128,12 +136,12 @@ fn bandwidth_gives_credit_from_when_its_snapshot_is_deeper_than_finality() {
         assert_eq!(from, EPOCH + 8 + 1);
 
         execute_until(from - 1, 1);
-        assert_eq!(Tested::spendable(&account(1), from - 1), Perbill::zero());
+        assert_eq!(spendable(&account(1), from - 1), Perbill::zero());
         // A quarter of the least total, times five quarters.
-        assert_eq!(Tested::spendable(&account(1), from), Perbill::from_rational(5u32, 16));
+        assert_eq!(spendable(&account(1), from), Perbill::from_rational(5u32, 16));
         execute(&PreDigest { credit: Perbill::from_rational(5u32, 16), ..honest(1) });
-        assert_eq!(Tested::spendable(&account(1), from), Perbill::zero());
-        assert_eq!(Tested::spendable(&account(1), from + 1), Perbill::from_rational(5u32, 16));
+        assert_eq!(spendable(&account(1), from), Perbill::zero());
+        assert_eq!(spendable(&account(1), from + 1), Perbill::from_rational(5u32, 16));
     });
 }
 
@@ -177,7 +185,7 @@ proptest! {
             let mut spent = [0u128; 4];
             for (want, author) in spends {
                 let number = System::block_number() + 1;
-                let most = Tested::spendable(&account(author), number);
+                let most = spendable(&account(author), number);
                 let credit = Perbill::from_parts(want).min(most);
                 let claims = PreDigest { credit, ..honest(author) };
                 begin(&claims);
@@ -196,4 +204,26 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn the_weight_of_the_chain_is_the_sum_of_the_bases_of_its_blocks() {
+    new_test_ext().execute_with(|| {
+        let mut sum = sp_core::U256::zero();
+        for _ in 0..3 {
+            let claims = honest(1);
+            sum += claims.base;
+            execute(&claims);
+            assert_eq!(ChainWeight::<Test>::get(), sum);
+        }
+        assert_eq!(Tested::next_block(&account(1), 4, StateVersion::V1).unwrap().parent_weight, sum);
+    });
+}
+
+#[test]
+fn a_weight_that_would_overflow_refuses_the_block() {
+    new_test_ext().execute_with(|| {
+        ChainWeight::<Test>::put(sp_core::U256::MAX);
+        assert_eq!(refusal(honest(1)), Refusal::Weight);
+    });
 }

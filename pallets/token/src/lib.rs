@@ -100,7 +100,7 @@ pub struct Totals {
     pub issued: Balance,
     /// What will have been issued when the current epoch ends, if its whole budget is spent.
     pub scheduled: Balance,
-    /// What is held until it vests.
+    /// Rewards that are held until they vest.
     pub vesting: Balance,
 }
 
@@ -111,7 +111,7 @@ pub struct Totals {
 pub struct Budget {
     /// The reward of each block's author.
     pub per_block: Balance,
-    /// What the providers get together at the end.
+    /// What all providers together get at the end of the epoch.
     pub capacity: Balance,
 }
 
@@ -178,46 +178,46 @@ pub mod pallet {
     pub enum Event<T: Config> {
         /// A reward was issued.
         Rewarded {
-            /// Who got it.
+            /// The account that was rewarded.
             account: AccountId,
-            /// What for.
+            /// What the reward is for.
             reason: Reason,
-            /// All of it.
+            /// The gross amount: liquid plus vesting.
             gross: Balance,
-            /// What is free at once.
+            /// The part that is free at once.
             liquid: Balance,
-            /// What is held until it vests.
+            /// The part that is held until it vests.
             vesting: Balance,
         },
         /// A reward was not issued, since the account cannot hold so little.
         RewardLost {
-            /// Who did not get it.
+            /// The account that was not rewarded.
             account: AccountId,
-            /// What for.
+            /// What the reward would have been for.
             reason: Reason,
-            /// What stays unissued.
+            /// The gross amount, which stays unissued.
             gross: Balance,
         },
         /// Vested tokens were released.
         Claimed {
-            /// Whose they are.
+            /// The account that the tokens belong to.
             account: AccountId,
-            /// How many.
+            /// The amount that was released.
             amount: Balance,
-            /// What is still held.
+            /// The amount that is still held.
             vesting: Balance,
         },
         /// A fee was split.
         FeeSplit {
-            /// All of it, without the tip.
+            /// The gross fee, without the tip: burned plus author plus treasury.
             gross: Balance,
-            /// What no longer exists: of the fee, and of a tip that nobody could take.
+            /// The amount that was burned: of the fee, and of a tip that nobody could take.
             burned: Balance,
-            /// What the author of the block got.
+            /// The part of the block's author.
             author: Balance,
-            /// What the treasury got.
+            /// The part of the treasury.
             treasury: Balance,
-            /// What the author got on top.
+            /// The tip, which the author got on top.
             tip: Balance,
         },
         /// An epoch has its budget.
@@ -226,9 +226,9 @@ pub mod pallet {
             epoch: EpochIndex,
             /// The reward of each block.
             per_block: Balance,
-            /// What the providers will get together.
+            /// What all providers together will get at the end of the epoch.
             capacity: Balance,
-            /// Everything that could have been issued by its end.
+            /// Everything that can have been issued by the end of the epoch.
             scheduled: Balance,
         },
     }

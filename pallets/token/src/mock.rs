@@ -66,6 +66,8 @@ impl Get<Option<Parameters>> for TestParameters {
             version: RULES_VERSION,
             consensus: Consensus {
                 block_time: 2_000,
+                least_block_interval: 100,
+                furthest_ahead: 15_000,
                 half_life: 120_000,
                 initial_difficulty: Difficulty::from(1_000),
                 floor_difficulty: Difficulty::from(1),

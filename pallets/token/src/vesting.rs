@@ -55,12 +55,12 @@ pub struct Ring {
 pub struct Full;
 
 impl Ring {
-    /// What is held for the account.
+    /// The amount that is held for the account.
     pub fn held(&self) -> Balance {
         self.buckets.iter().fold(0, |sum, bucket| sum.saturating_add(bucket.held()))
     }
 
-    /// What has vested and was not released yet.
+    /// The amount that has vested and was not released yet.
     pub fn vested(&self, number: BlockNumber, token: &Token) -> Balance {
         self.buckets
             .iter()

@@ -21,11 +21,11 @@ const FRACTION_BITS: u32 = 16;
 /// The block that the schedule counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Anchor {
-    /// Its height.
+    /// The height of the block.
     pub number: BlockNumber,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: UnixMilliseconds,
-    /// The base difficulty of its child.
+    /// The base difficulty of the block's child.
     pub difficulty: Difficulty,
 }
 

@@ -96,7 +96,7 @@ pub struct SealedHeader<H: Header> {
     pub pre_hash: H::Hash,
     /// What the header claims.
     pub pre_digest: PreDigest,
-    /// Its seal.
+    /// The seal that the header carried.
     pub seal: Seal,
 }
 

@@ -60,9 +60,9 @@ pub fn peer_payload(genesis: Hash, account: &AccountId) -> Vec<u8> {
 /// The part of an account in a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
 pub enum Role {
-    /// It is measured.
+    /// The account is measured.
     Provider,
-    /// It measures.
+    /// The account measures.
     Challenger,
 }
 

@@ -46,7 +46,7 @@ fn connection(error: impl std::fmt::Display) -> Error {
 /// A connection to one node.
 #[derive(Clone)]
 pub struct Node {
-    /// Its address.
+    /// The WebSocket address of the node.
     pub url: String,
     socket: Arc<JsonrpseeRpcClient>,
     rpc: RpcClient,

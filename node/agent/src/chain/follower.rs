@@ -46,7 +46,7 @@ pub struct Outgoing {
     pub call: ReportCall,
     /// Until when trying makes sense, in milliseconds since the epoch.
     pub deadline_ms: u64,
-    /// What it is, for the log.
+    /// What the log calls the report.
     pub name: String,
 }
 
@@ -57,13 +57,13 @@ pub type Setup<'a> = dyn Fn(Node) -> Pin<Box<dyn Future<Output = Result<(), Erro
 pub struct Follower<'a> {
     /// The nodes, any of which will do.
     pub nodes: &'a [String],
-    /// Of which chain they must be.
+    /// The genesis of the chain that the nodes must be on.
     pub genesis: [u8; 32],
     /// The key that pays for reports.
     pub key: &'a Keypair,
-    /// Whose duties are published.
+    /// The account whose duties are published.
     pub account: &'a AccountId,
-    /// Where they are published.
+    /// Where the duties are published.
     pub duties: &'a watch::Sender<Vec<Duty>>,
 }
 

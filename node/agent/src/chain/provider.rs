@@ -53,13 +53,13 @@ pub struct Settings {
     pub identity: Identity,
     /// Where packets are taken.
     pub listen: SocketAddr,
-    /// Where the world sends them.
+    /// Where the world sends packets.
     pub external: SocketAddr,
-    /// What is declared, and paid a bond for.
+    /// The capacity to declare, for which a bond is held.
     pub declared_bits_per_second: u64,
-    /// What is sold of the line.
+    /// How much of the line is sold; all of it, if nothing is said.
     pub limit_bits_per_second: Option<u64>,
-    /// Whose blocks are boosted.
+    /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
 }
 

@@ -44,7 +44,7 @@ pub fn proof(node: &Node, identity: &Identity, account: &AccountId) -> Result<[u
     identity.sign(&payload).map_err(|error| Error::Refused(error.to_string()))
 }
 
-/// That what the chain knows is this agent, and is to stay.
+/// Checks that the identity which the chain has for the account is this agent's, and that the account is not leaving.
 ///
 /// # Errors
 ///

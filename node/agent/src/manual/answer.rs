@@ -19,7 +19,7 @@ use weir_probe::{
 /// The longest train: ten round trips around the world, and some.
 pub const MAX_TRAIN: Duration = Duration::from_secs(10);
 
-/// What it is started with.
+/// What a challenger for measurements by hand is started with.
 #[derive(Clone)]
 pub struct Settings {
     /// The key of the agent.

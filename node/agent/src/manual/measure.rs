@@ -46,9 +46,9 @@ const LAST_GUESS: u64 = 10_000_000_000;
 /// A challenger: `/ip4/192.0.2.1/udp/40401/quic-v1/p2p/12D3Koo...`, as it prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Who it is.
+    /// The identity of the challenger.
     pub peer: PeerId,
-    /// Where it listens.
+    /// Where the challenger takes control streams.
     pub address: SocketAddr,
 }
 
@@ -77,9 +77,9 @@ impl FromStr for Target {
 /// What is measured, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// With whom.
+    /// The challengers to measure with.
     pub targets: Vec<Target>,
-    /// Which ways.
+    /// The directions to measure.
     pub directions: Vec<Direction>,
     /// How fast the line is said to be; searched for, if it is not said.
     pub declared_bits_per_second: Option<u64>,
@@ -127,15 +127,15 @@ pub struct Measurement {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// Who.
+    /// The identity of the challenger.
     pub peer: String,
-    /// Where.
+    /// Where the challenger takes control streams.
     pub address: SocketAddr,
-    /// By how much its clock is ahead of ours, in microseconds.
+    /// By how much the challenger's clock is ahead of ours, in microseconds.
     pub clock_ahead_us: Option<i64>,
-    /// The time to it and back.
+    /// The time to the challenger and back, in microseconds.
     pub round_trip_us: Option<u64>,
-    /// What it counted; why it did not, if it did not.
+    /// What the challenger counted, or why it did not.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -144,7 +144,7 @@ pub struct Row {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// It counted.
+    /// The challenger counted.
     #[serde(rename_all = "camelCase")]
     Counted {
         /// The bytes of whole IP packets.
@@ -159,12 +159,12 @@ pub enum Outcome {
         loss: f64,
         /// The part of those that arrived which came after one with a higher sequence number.
         reordered: f64,
-        /// Whether it counted all that we can show.
+        /// Whether the challenger counted all that we can show to have arrived.
         is_fair: bool,
         /// How many packets arrived in each 10 ms.
         arrivals: Vec<u16>,
     },
-    /// It did not count.
+    /// The challenger did not count, for this reason.
     Failed(String),
 }
 
@@ -294,7 +294,7 @@ impl Measure {
         Ok(self.summed_up(declared, &terms, &parts, seconds))
     }
 
-    /// Dials those that are not connected, and judges our clock by all that are.
+    /// Dials those that are not connected, and compares our clock with all that are.
     async fn dial_all(&mut self, name: &str) -> Result<(), Fatal> {
         self.bar.set_message(format!("{name}: dialling"));
         let prover = &self.prover;

@@ -19,7 +19,7 @@ use weir_probe::{
     commitment::Commitment,
     message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES},
     packet::{self, Expected, Key, Tag},
-    path::{self, Found},
+    path_mtu::{self, Found},
     port::{Port, Train},
     reception::{Content, Expectation, MAX_PACKETS},
     share::{Share, Shares},
@@ -51,12 +51,13 @@ const WARNED_EVERY: Duration = Duration::from_secs(60);
 /// The most measurements at once.
 pub const MAX_MEASUREMENTS: usize = 64;
 
-/// How an agent judges clocks.
+/// By whose clocks an agent checks its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clocks {
-    /// Ours by the median of all provers, who are known to the chain, with this tolerance in microseconds: ε.
+    /// By the median of all provers', who are known to the chain, with this tolerance in microseconds: ε.
     Median(u64),
-    /// Ours and this prover's by each other: anybody may come, and a majority of strangers would prove nothing.
+    /// By the prover's alone, with this tolerance in microseconds: anybody may come, and a majority of strangers proves
+    /// nothing.
     Pair(u64),
 }
 
@@ -80,11 +81,11 @@ pub trait Host: Send + Sync + 'static {
 /// A measurement that a prover is let into.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// What it is.
+    /// The rate, the times and the direction of the measurement.
     pub terms: Terms,
     /// Where packets go; where the prover's probes come from, if that is not fixed.
     pub endpoint: Option<SocketAddr>,
-    /// How clocks are judged.
+    /// By whose clocks the agent checks its own.
     pub clocks: Clocks,
 }
 
@@ -105,9 +106,9 @@ pub struct Challenger<H> {
 
 /// What a prover did.
 enum Step {
-    /// It compared clocks.
+    /// The prover compared clocks.
     Compared,
-    /// It was measured.
+    /// The prover was measured.
     Measured,
 }
 
@@ -239,7 +240,7 @@ impl<H: Host> Challenger<H> {
             ToChallenger::Invite(subject) => {
                 let admission = self.host.admit(peer, &subject)?;
                 let seen = comparison.best().ok_or(Broken::OutOfTurn)?;
-                self.judge_clocks(peer, seen, admission.clocks)?;
+                self.check_clocks(peer, seen, admission.clocks)?;
                 self.measure(peer, &whereabouts.addresses(), channel, &subject, &admission, seen.round_trip).await?;
                 Ok(Step::Measured)
             },
@@ -247,7 +248,7 @@ impl<H: Host> Challenger<H> {
         }
     }
 
-    fn judge_clocks(&self, peer: PeerId, seen: Sample, clocks: Clocks) -> Result<(), Refusal> {
+    fn check_clocks(&self, peer: PeerId, seen: Sample, clocks: Clocks) -> Result<(), Refusal> {
         match clocks {
             Clocks::Pair(tolerance_us) if seen.ahead_us.unsigned_abs() <= tolerance_us => Ok(()),
             Clocks::Pair(_) => Err(Refusal::ClockIsOff),
@@ -296,7 +297,7 @@ impl<H: Host> Challenger<H> {
         let endpoint = match admission.endpoint {
             None => None,
             Some(endpoint) => {
-                let is_own = from.iter().any(|ip| path::is_same_machine(*ip, endpoint.ip()));
+                let is_own = from.iter().any(|ip| path_mtu::is_same_machine(*ip, endpoint.ip()));
                 Some(is_own.then_some(endpoint).ok_or(Refusal::OtherAddress)?)
             },
         };
@@ -347,10 +348,11 @@ impl<H: Host> Challenger<H> {
         let key: Key = rand::random();
         sleep(Duration::from_millis(rand::random::<u64>() % PROBES_WITHIN_MS)).await;
         let probe = || drop(self.port.send_probes(to, &tag, &key));
-        let (answer, _) = channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
+        let (answer, _) =
+            channel.receive_while(MAX_TO_CHALLENGER_BYTES, STEP_WITHIN, path_mtu::AGAIN_AFTER, probe).await?;
         let ToChallenger::Path { size, digest } = answer else { return Err(Broken::OutOfTurn.into()) };
         let payload = size.payload(to.ip()).ok_or(Refusal::NoPath)?;
-        let sequence = path::sequence_of(size).ok_or(Refusal::NoPath)?;
+        let sequence = path_mtu::sequence_of(size).ok_or(Refusal::NoPath)?;
         if Expected::new(key, payload).digest(sequence) != digest {
             return Err(Refusal::NoPath.into());
         }

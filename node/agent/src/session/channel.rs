@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Channel<S> {
         timeout(within, read).await.map_err(|_| Broken::Late)?
     }
 
-    /// The same, and does something again and again until the message comes.
+    /// Receives a message, and does something again and again until it comes.
     ///
     /// # Errors
     ///

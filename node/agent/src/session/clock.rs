@@ -2,8 +2,8 @@
 //!
 //! Two agents exchange a few clocks when a control stream opens; the exchange with the shortest round trip tells most (Mills,
 //! RFC 5905, section 10). An agent whose clock is further than ε/2 from the median of its peers takes no part in
-//! measurements: while most peers are honest and right, any two that do are within ε. With fewer than three peers it does not
-//! judge.
+//! measurements: while most peers are honest and right, any two that do are within ε. With fewer than three peers there is
+//! no median, and it takes part.
 
 use libp2p::PeerId;
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ pub const EXCHANGES: usize = 8;
 const LEAST_PEERS: usize = 3;
 /// How many peers are remembered.
 const MOST_PEERS: usize = 64;
-/// For how long.
+/// How long a peer's clock is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
 /// What an exchange shows.
@@ -92,8 +92,8 @@ impl Watch {
     }
 }
 
-/// The median; of an even number, the one of the two in the middle that is nearer to zero, so that nobody is judged by half
-/// of its peers.
+/// The median; of an even number, the one of the two in the middle that is nearer to zero, so that half of the
+/// peers alone decide nothing.
 fn median(mut values: Vec<i64>) -> i64 {
     values.sort_unstable();
     let upper = values.get(values.len() / 2).copied().unwrap_or_default();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_judges_by_the_median_of_three_peers_or_more() {
+    fn a_watch_compares_with_the_median_of_three_peers_or_more() {
         let watch = Watch::default();
         let sample = |ahead_us| Sample { ahead_us, round_trip: Duration::ZERO };
         let now = UnixMicros::now();

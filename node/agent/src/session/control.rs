@@ -63,9 +63,9 @@ pub struct Control {
 
 /// A stream that another agent opened.
 pub struct Inbound {
-    /// Who, as its key proved.
+    /// The agent that opened the stream, as its key proved.
     pub peer: PeerId,
-    /// Where it is.
+    /// Where that agent is.
     pub whereabouts: Whereabouts,
     /// The stream.
     pub channel: Channel<Stream>,

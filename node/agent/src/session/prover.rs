@@ -17,7 +17,7 @@ use weir_probe::{
     commitment::Commitment,
     message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_PROVER_BYTES},
     packet::{Expected, IpBytes, Key, Tag},
-    path::{self, Found},
+    path_mtu::{self, Found},
     port::{Port, Refused, Train},
     reception::{Content, Expectation, Received},
     share::Pace,
@@ -45,16 +45,16 @@ pub fn pace_of(declared_bits_per_second: u64) -> Arc<Pace> {
 /// Why a challenger's part in a measurement came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It cannot be reached.
+    /// The challenger cannot be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// It went away, or does not keep to the protocol. The session is at its end.
+    /// The challenger went away, or does not keep to the protocol. The session is at its end.
     #[error("{0}")]
     Broken(#[from] Broken),
-    /// It does not take part, or does not count.
+    /// The challenger does not take part, or does not count.
     #[error("it refuses: {0}")]
     Refused(Refusal),
-    /// Its packets do not come through.
+    /// The challenger's packets do not come through.
     #[error("no packets come through to UDP port {0}: is it open, and forwarded by the router?")]
     NoPath(u16),
     /// Something is wrong on our side.
@@ -72,17 +72,17 @@ impl Failure {
 /// What came of one challenger's part.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What it counted.
+    /// What the challenger counted.
     pub counted: Counted,
     /// How large the packets were.
     pub size: IpBytes,
-    /// How many it agreed to send, or to be sent.
+    /// How many packets the challenger agreed to send, or to be sent.
     pub packets: u32,
-    /// How many packets were sent, by whom they were.
+    /// How many packets were sent, by the count of whoever sent them.
     pub sent: u32,
-    /// How many arrived, by whom they did.
+    /// How many packets arrived, by the count of whoever took them.
     pub received: u32,
-    /// How many of them came after one with a higher sequence number.
+    /// How many packets came after one with a higher sequence number.
     pub reordered: u32,
     /// How many arrived in each step of 10 ms.
     pub arrivals: Vec<u16>,
@@ -91,7 +91,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Whether it counted all that arrived, which it must where we can show it. Takes as long as the challenger's check.
+    /// Whether the challenger counted all that arrived, which it must where we can show it. Takes as long as its check.
     pub fn is_fair(&self) -> bool {
         let arrived = u64::from(self.received) * u64::from(self.size.0);
         let is_shown = self.evidence.as_ref().is_none_or(|(commitment, payload)| {
@@ -107,9 +107,9 @@ impl Part {
 pub struct Session {
     channel: Channel<Stream>,
     challenger_key: [u8; 32],
-    /// Where it is.
+    /// The address of the challenger.
     pub address: IpAddr,
-    /// What its clock shows, and how far it is.
+    /// How far the challenger's clock is off ours, and how far away the challenger is.
     pub clock: Sample,
 }
 
@@ -196,7 +196,7 @@ impl Prover {
         let found = {
             let settling = probed.settled(PROBE_WITHIN);
             tokio::pin!(settling);
-            let mut ticks = tokio::time::interval(path::AGAIN_AFTER);
+            let mut ticks = tokio::time::interval(path_mtu::AGAIN_AFTER);
             loop {
                 tokio::select! {
                     found = &mut settling => break found,
@@ -252,7 +252,8 @@ impl Prover {
     ) -> Result<Part, Failure> {
         let Probes { to, tag, .. } = *probes;
         let probe = || drop(self.outgoing.send_probes(to, &tag, &probes.key));
-        let ready = session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path::AGAIN_AFTER, probe).await?;
+        let ready =
+            session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path_mtu::AGAIN_AFTER, probe).await?;
         let (size, packets, digest) = match ready.0 {
             ToProver::Ready { size, packets, digest } => (size, packets, digest),
             ToProver::Refused(refusal) => return Err(Failure::Refused(refusal)),
@@ -260,7 +261,7 @@ impl Prover {
         };
         // Nothing large is sent to a port that has not shown to be the challenger's.
         let payload = size.payload(to.ip()).ok_or(Broken::OutOfTurn)?;
-        let sequence = path::sequence_of(size).ok_or(Broken::OutOfTurn)?;
+        let sequence = path_mtu::sequence_of(size).ok_or(Broken::OutOfTurn)?;
         let is_shown = Expected::new(probes.key, payload).digest(sequence) == digest;
         if !is_shown || packets > size.packets_in(terms.budget_bytes()) {
             return Err(Broken::OutOfTurn.into());

@@ -1,116 +1,42 @@
 //! The rules that a header is checked against, as pure functions, in the order in which they are applied.
 
-use crate::sync::parallel::Strategy;
+use crate::{header::error::Rejection, sync::parallel::Strategy};
 use codec::Encode;
-use sp_core::{crypto::Pair, sr25519, U256};
+use sp_core::{crypto::Pair, sr25519};
 use sp_runtime::{
     traits::{Block as BlockT, Hash, HashingFor, Header, UniqueSaturatedInto},
-    Perbill, StateVersion,
+    StateVersion,
 };
 use weir_primitives::{
     consensus::{
-        asert::{retarget, Anchor, Schedule},
-        author_payload, read_header, seal_payload, Difficulty, DigestError, PreDigest, SealedHeader, Work,
+        asert::{retarget, Anchor},
+        author_payload,
+        dates::Dates,
+        pre_digest_of, read_header, seal_payload, Difficulty, PreDigest, SealedHeader, Work,
     },
-    parameters::{Consensus, MAX_TIMESTAMP_AHEAD},
-    runtime_api::NextBlock,
-    BlockNumber, Milliseconds,
+    parameters::Consensus,
+    BlockNumber, UnixMilliseconds,
 };
 
 /// The context that `sp_core` signs in.
 const SIGNING_CONTEXT: &[u8] = b"substrate";
 
-/// How much easier than our own chain would be at its height and time a header without a known parent may be: forks differ,
-/// but not by this much.
+/// How much easier than our own chain would be at its height and date an orphan may be: forks differ, but not by this much.
 const PLAUSIBLE_FACTOR: u32 = 16;
 
-/// Why a block is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// The digests of the header are malformed.
-    #[error("{0}")]
-    Digest(DigestError),
-    /// The hash is above the target.
-    #[error("too little work for the claimed difficulty of {required}")]
-    Work {
-        /// What it must reach.
-        required: U256,
-    },
-    /// The signature is not the author's.
-    #[error("the signature is not the author's")]
-    Signature,
-    /// The base difficulty is not that of this height and fork.
-    #[error("wrong base difficulty: got {got}, expected {expected}")]
-    Base {
-        /// What the header claims.
-        got: U256,
-        /// What the retarget rule says.
-        expected: U256,
-    },
-    /// The base difficulty is below the floor of the chain.
-    #[error("the base difficulty {got} is below the floor of {floor}")]
-    BelowFloor {
-        /// What the header claims.
-        got: U256,
-        /// The floor.
-        floor: U256,
-    },
-    /// The base difficulty is far below what it could be at this height and time.
-    #[error("implausible base difficulty: got {got}, expected at least {least}")]
-    ImplausibleBase {
-        /// What the header claims.
-        got: U256,
-        /// The least that is plausible.
-        least: U256,
-    },
-    /// The body is missing, or is not the one that the header commits to.
-    #[error("the body is not that of the header")]
-    Body,
-    /// Executing the block failed, or came to another state than the header's.
-    #[error("execution: {0}")]
-    Execution(String),
-    /// The author does not have that much credit.
-    #[error("too much credit: got {got:?}, the author has {most:?}")]
-    Credit {
-        /// What the header claims.
-        got: Perbill,
-        /// What the author may spend.
-        most: Perbill,
-    },
-    /// The timestamp is too close to the parent's.
-    #[error("the timestamp {got} is too early: the earliest is {earliest}")]
-    TooEarly {
-        /// What the header claims.
-        got: Milliseconds,
-        /// The earliest that is allowed.
-        earliest: Milliseconds,
-    },
-    /// The timestamp is too far ahead of our clock. It may be right later.
-    #[error("the timestamp {got} is too far ahead of the clock, which shows {now}")]
-    TooFarAhead {
-        /// What the header claims.
-        got: Milliseconds,
-        /// What our clock shows.
-        now: Milliseconds,
-    },
+/// The rules that a header alone is checked by. Those of its parent's state are its own; where that is not there yet, those
+/// of our best block stand in for them, and a result is used only if the two turn out to be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderRules {
+    /// The least base difficulty.
+    pub floor: Difficulty,
+    /// How much easier a block gets by one whole credit.
+    pub boost: u32,
 }
 
-impl Rejection {
-    /// A short name, for metrics.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Digest(_) => "digest",
-            Self::Work { .. } => "work",
-            Self::Signature => "signature",
-            Self::Base { .. } => "base",
-            Self::BelowFloor { .. } => "below_floor",
-            Self::ImplausibleBase { .. } => "implausible_base",
-            Self::Body => "body",
-            Self::Execution(_) => "execution",
-            Self::Credit { .. } => "credit",
-            Self::TooEarly { .. } => "too_early",
-            Self::TooFarAhead { .. } => "too_far_ahead",
-        }
+impl From<&Consensus> for HeaderRules {
+    fn from(rules: &Consensus) -> Self {
+        Self { floor: rules.floor_difficulty, boost: rules.boost }
     }
 }
 
@@ -120,7 +46,7 @@ impl Rejection {
 /// # Errors
 ///
 /// [`Rejection::Digest`], [`Rejection::BelowFloor`], [`Rejection::Work`] or [`Rejection::Signature`].
-pub fn context_free<H: Header>(header: &H, rules: &Consensus) -> Result<SealedHeader<H>, Rejection> {
+pub fn context_free<H: Header>(header: &H, rules: HeaderRules) -> Result<SealedHeader<H>, Rejection> {
     let sealed = worked(header, rules)?;
     signed(&sealed)?;
     Ok(sealed)
@@ -131,7 +57,7 @@ pub fn context_free<H: Header>(header: &H, rules: &Consensus) -> Result<SealedHe
 pub fn context_free_all<H: Header, S: Strategy>(
     strategy: &S,
     headers: &[H],
-    rules: &Consensus,
+    rules: HeaderRules,
 ) -> Vec<Result<SealedHeader<H>, Rejection>> {
     strategy.map(headers, |headers| {
         let mut verdicts: Vec<_> = headers.iter().map(|header| worked(header, rules)).collect();
@@ -147,11 +73,11 @@ pub fn context_free_all<H: Header, S: Strategy>(
 }
 
 /// Decoding and work of a header against what it claims.
-fn worked<H: Header>(header: &H, rules: &Consensus) -> Result<SealedHeader<H>, Rejection> {
+fn worked<H: Header>(header: &H, rules: HeaderRules) -> Result<SealedHeader<H>, Rejection> {
     let sealed = read_header(header).map_err(Rejection::Digest)?;
     let base = Difficulty(sealed.pre_digest.base);
-    if base < rules.floor_difficulty {
-        return Err(Rejection::BelowFloor { got: base.0, floor: rules.floor_difficulty.0 });
+    if base < rules.floor {
+        return Err(Rejection::BelowFloor { got: base.0, floor: rules.floor.0 });
     }
     let required = base.required(sealed.pre_digest.credit, rules.boost);
     let preimage = weir_pow::preimage(&seal_payload(sealed.pre_hash.as_ref(), &sealed.seal.signature));
@@ -193,24 +119,6 @@ fn all_signed<'a, H: Header>(sealed: impl Iterator<Item = &'a SealedHeader<H>>) 
     signatures.is_empty() || schnorrkel::verify_batch(payloads, &signatures, &authors, true).is_ok()
 }
 
-/// The claims of a header against the state of its parent.
-///
-/// # Errors
-///
-/// [`Rejection::Base`], [`Rejection::Credit`] or [`Rejection::TooEarly`].
-pub fn contextual(claims: &PreDigest, next: NextBlock, spendable: Perbill) -> Result<(), Rejection> {
-    if claims.base != next.base.0 {
-        return Err(Rejection::Base { got: claims.base, expected: next.base.0 });
-    }
-    if claims.credit > spendable {
-        return Err(Rejection::Credit { got: claims.credit, most: spendable });
-    }
-    if claims.timestamp < next.earliest {
-        return Err(Rejection::TooEarly { got: claims.timestamp, earliest: next.earliest });
-    }
-    Ok(())
-}
-
 /// The body of a block against its header, as the runtime with this version of state hashes it.
 ///
 /// # Errors
@@ -228,40 +136,55 @@ pub fn body<Block: BlockT>(
     Ok(())
 }
 
-/// The claimed base of a header whose parent is unknown, against what the retarget rule could have made of ours.
-///
-/// A time that our clock has not reached does not count, and a height that our own chain has passed says nothing.
+/// What an orphan, a header whose parent is not known, is judged by: our own chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Vantage {
+    /// Our best block, as the anchor of the schedule.
+    pub best: Anchor,
+    /// The height of the last final block.
+    pub finalized: BlockNumber,
+    /// What our clock shows.
+    pub now: UnixMilliseconds,
+}
+
+/// The claimed base of an orphan, against what the retarget rule would make of our best block at its date, and at its height or
+/// our next one, whichever is greater: a height that our chain has passed is no excuse for an easy block.
 ///
 /// # Errors
 ///
-/// [`Rejection::ImplausibleBase`].
-pub fn plausible(
-    claims: &PreDigest,
-    number: BlockNumber,
-    schedule: Schedule,
-    best: Anchor,
-    now: Milliseconds,
-) -> Result<(), Rejection> {
-    if number <= best.number {
-        return Ok(());
+/// [`Rejection::BelowFinality`], [`Rejection::NotDue`] or [`Rejection::Implausible`]. None is its sender's fault: forks differ.
+pub fn orphan(claims: &PreDigest, number: BlockNumber, from: Vantage, rules: &Consensus) -> Result<(), Rejection> {
+    if number <= from.finalized {
+        return Err(Rejection::BelowFinality { finalized: from.finalized });
     }
-    let timestamp = claims.timestamp.min(now.saturating_add(MAX_TIMESTAMP_AHEAD));
-    let (expected, _) = retarget(schedule, best, number.saturating_sub(1), timestamp);
+    due(claims, rules.dates(), from.now)?;
+    plausible(claims, number, from.best, rules)
+}
+
+/// The claimed base of a header, against what the retarget rule would make of our best block at its date, and at its height or
+/// our next one.
+///
+/// # Errors
+///
+/// [`Rejection::Implausible`] if it is less than a sixteenth of that.
+pub fn plausible(claims: &PreDigest, number: BlockNumber, best: Anchor, rules: &Consensus) -> Result<(), Rejection> {
+    let parent = number.saturating_sub(1).max(best.number);
+    let (expected, _) = retarget(rules.schedule(), best, parent, claims.timestamp);
     let least = expected.0.checked_div(PLAUSIBLE_FACTOR.into()).unwrap_or_default();
     if claims.base < least {
-        return Err(Rejection::ImplausibleBase { got: claims.base, least });
+        return Err(Rejection::Implausible { got: claims.base, least });
     }
     Ok(())
 }
 
-/// The timestamp of a header against our clock.
+/// The date of a header against our clock.
 ///
 /// # Errors
 ///
-/// [`Rejection::TooFarAhead`].
-pub fn not_ahead(claims: &PreDigest, now: Milliseconds) -> Result<(), Rejection> {
-    if claims.timestamp > now.saturating_add(MAX_TIMESTAMP_AHEAD) {
-        return Err(Rejection::TooFarAhead { got: claims.timestamp, now });
+/// [`Rejection::NotDue`].
+pub fn due(claims: &PreDigest, dates: Dates, now: UnixMilliseconds) -> Result<(), Rejection> {
+    if !dates.is_due(claims.timestamp, now) {
+        return Err(Rejection::NotDue { date: claims.timestamp, now });
     }
     Ok(())
 }
@@ -269,4 +192,11 @@ pub fn not_ahead(claims: &PreDigest, now: Milliseconds) -> Result<(), Rejection>
 /// The height of a header.
 pub fn height<H: Header>(header: &H) -> BlockNumber {
     (*header.number()).unique_saturated_into()
+}
+
+/// What the header of a block that is in our chain claims; none for genesis.
+pub fn claims_of<H: Header>(header: &H) -> Option<PreDigest> {
+    let mut digest = header.digest().clone();
+    digest.pop();
+    pre_digest_of(&digest).ok()
 }

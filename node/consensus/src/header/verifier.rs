@@ -1,33 +1,31 @@
 //! The contextual stage: everything that is checked before a block is executed.
 
 use crate::{
-    header::rules::{self, Rejection},
-    sync::verified_headers::Verdicts,
+    header::{
+        error::Rejection,
+        rules::{self, HeaderRules},
+    },
+    import::{Checked, CHECKED},
+    sync::verified_headers::VerifiedHeaders,
     Metrics,
 };
 use sc_consensus::{BlockImportParams, StateAction, Verifier as VerifierT};
-use sp_api::{CallApiAt, ProvideRuntimeApi};
-use sp_core::traits::CallContext;
-use sp_runtime::traits::{Block as BlockT, Header};
+use sp_api::ProvideRuntimeApi;
+use sp_runtime::{
+    traits::{Block as BlockT, Header},
+    StateVersion,
+};
 use std::sync::Arc;
 use weir_primitives::{
-    consensus::{read_header, PreDigest, SealedHeader},
-    parameters::Consensus,
-    runtime_api::ConsensusApi,
+    consensus::{read_header, SealedHeader},
+    runtime_api::{ConsensusApi, NextBlock},
 };
 
-/// Under which name the verifier hands the claims of a block on to import.
-pub(crate) const CLAIMS: &[u8] = b"weir:claims";
-
-/// Under which name the verifier tells import that it could not compare body and header.
-pub(crate) const UNCHECKED_BODY: &[u8] = b"weir:unchecked-body";
-
 /// Checks a block before it is executed: first what needs no context, unless that was done ahead, then its claims against
-/// its parent's state.
+/// its parent's state. One call of the runtime for each block.
 pub struct Verifier<Block: BlockT, C> {
     client: Arc<C>,
-    rules: Consensus,
-    verdicts: Verdicts<Block::Hash>,
+    verified_headers: VerifiedHeaders<Block::Hash>,
     metrics: Option<Metrics>,
 }
 
@@ -35,76 +33,59 @@ impl<Block: BlockT, C> Clone for Verifier<Block, C> {
     fn clone(&self) -> Self {
         Self {
             client: self.client.clone(),
-            rules: self.rules.clone(),
-            verdicts: self.verdicts.clone(),
+            verified_headers: self.verified_headers.clone(),
             metrics: self.metrics.clone(),
         }
     }
 }
 
 impl<Block: BlockT, C> Verifier<Block, C> {
-    /// For the chain of `client`, whose genesis has these rules. What was checked ahead is looked up in `verdicts`.
-    pub fn new(client: Arc<C>, rules: Consensus, verdicts: Verdicts<Block::Hash>, metrics: Option<Metrics>) -> Self {
-        Self { client, rules, verdicts, metrics }
+    /// For the chain of `client`. What was checked ahead is looked up in `verified_headers`.
+    pub fn new(client: Arc<C>, verified_headers: VerifiedHeaders<Block::Hash>, metrics: Option<Metrics>) -> Self {
+        Self { client, verified_headers, metrics }
     }
 }
 
 impl<Block, C> Verifier<Block, C>
 where
     Block: BlockT,
-    C: ProvideRuntimeApi<Block> + CallApiAt<Block> + Send + Sync,
+    C: ProvideRuntimeApi<Block> + Send + Sync,
     C::Api: ConsensusApi<Block>,
 {
-    fn check_context(&self, parent: Block::Hash, claims: &PreDigest) -> Result<(), Rejection> {
-        let api = self.client.runtime_api();
-        let asked = api
-            .next_block(parent)
-            .and_then(|next| api.spendable_credit(parent, claims.author.clone()).map(|credit| (next, credit)));
-        match asked {
-            Ok((Some(next), spendable)) => rules::contextual(claims, next, spendable),
-            // A chain without parameters, on which the runtime refuses every block.
-            Ok((None, _)) => Ok(()),
-            // The state of the parent is not there, which is not the sender's fault. Import says so too, for it executes
-            // on the same state.
+    /// What the state of the parent says of a child by this author. None if it is not there, which is not the sender's fault:
+    /// import says so too, for it executes on the same state.
+    fn next_block(&self, parent: Block::Hash, sealed: &SealedHeader<Block::Header>) -> Option<NextBlock> {
+        match self.client.runtime_api().next_block(parent, sealed.pre_digest.author.clone()) {
+            Ok(next) => next,
             Err(error) => {
-                log::debug!(target: "weir", "the state of block {parent:?} cannot be asked: {error}");
-                Ok(())
+                tracing::debug!(target: "weir", block = ?parent, %error, "the state of a block cannot be asked");
+                None
             },
         }
     }
 
-    /// The body against the header, and whether that could be told. If it could, what execution finds wrong is wrong with the
-    /// header, and can be remembered under its hash.
-    fn check_body(&self, block: &BlockImportParams<Block>) -> Result<bool, Rejection> {
+    /// The context-free stage, from what was found out ahead if that is by the same rules.
+    fn check_alone(&self, header: &Block::Header, rules: HeaderRules) -> Result<(), Rejection> {
+        let known = self.verified_headers.get(&header.hash(), rules);
+        if let Some(metrics) = &self.metrics {
+            let outcome = if known.is_some() { "hit" } else { "miss" };
+            metrics.verified_headers.with_label_values(&[outcome]).inc();
+        }
+        known.unwrap_or_else(|| rules::context_free(header, rules).map(|_| ()))
+    }
+
+    fn check(&self, block: &BlockImportParams<Block>) -> Result<(SealedHeader<Block::Header>, Checked), Rejection> {
+        let sealed = read_header(&block.header).map_err(Rejection::Digest)?;
         let body = block.body.as_deref().ok_or(Rejection::Body)?;
-        let context = CallContext::Onchain { import: true };
-        match self.client.runtime_version_at(*block.header.parent_hash(), context) {
-            Ok(version) => {
-                rules::body::<Block>(&block.header, body, version.extrinsics_root_state_version()).map(|()| true)
-            },
-            Err(_) => Ok(false),
-        }
-    }
-
-    /// The context-free stage, from what was found out ahead if it is there.
-    fn check_alone(&self, header: &Block::Header) -> Result<SealedHeader<Block::Header>, Rejection> {
-        let verdict = self.verdicts.get(&header.hash());
-        if let Some(metrics) = &self.metrics {
-            let outcome = if verdict.is_some() { "hit" } else { "miss" };
-            metrics.verdicts.with_label_values(&[outcome]).inc();
-        }
-        match verdict {
-            Some(Ok(())) => read_header(header).map_err(Rejection::Digest),
-            Some(Err(rejection)) => Err(rejection),
-            None => rules::context_free(header, &self.rules),
-        }
-    }
-
-    fn reject(&self, stage: &str, rejection: Rejection) -> String {
-        if let Some(metrics) = &self.metrics {
-            metrics.rejected.with_label_values(&[stage, rejection.label()]).inc();
-        }
-        rejection.to_string()
+        let claims = sealed.pre_digest.clone();
+        let Some(next) = self.next_block(*block.header.parent_hash(), &sealed) else {
+            return Ok((sealed, Checked { claims, rules: None, is_body_checked: false }));
+        };
+        self.check_alone(&block.header, HeaderRules::from(&next.rules))?;
+        next.allowed().check(&claims).map_err(Rejection::Claim)?;
+        let version = StateVersion::try_from(next.extrinsics_root_version).unwrap_or(StateVersion::V1);
+        rules::body::<Block>(&block.header, body, version)?;
+        Ok((sealed, Checked { claims, rules: Some(next.rules), is_body_checked: true }))
     }
 }
 
@@ -112,21 +93,20 @@ where
 impl<Block, C> VerifierT<Block> for Verifier<Block, C>
 where
     Block: BlockT,
-    C: ProvideRuntimeApi<Block> + CallApiAt<Block> + Send + Sync + 'static,
+    C: ProvideRuntimeApi<Block> + Send + Sync + 'static,
     C::Api: ConsensusApi<Block>,
 {
     async fn verify(&self, mut block: BlockImportParams<Block>) -> Result<BlockImportParams<Block>, String> {
-        let sealed = self.check_alone(&block.header).map_err(|rejection| self.reject("context-free", rejection))?;
-        self.check_context(*block.header.parent_hash(), &sealed.pre_digest)
-            .map_err(|rejection| self.reject("contextual", rejection))?;
-        if !self.check_body(&block).map_err(|rejection| self.reject("contextual", rejection))? {
-            block.insert_intermediate(UNCHECKED_BODY, ());
-        }
-
+        let (sealed, checked) = self.check(&block).map_err(|rejection| {
+            if let Some(metrics) = &self.metrics {
+                metrics.rejected.with_label_values(&["verification", rejection.label()]).inc();
+            }
+            rejection.to_string()
+        })?;
         block.post_hash = Some(block.header.hash());
         block.header = sealed.unsealed;
         block.post_digests.push(sealed.seal.to_item());
-        block.insert_intermediate(CLAIMS, sealed.pre_digest);
+        block.insert_intermediate(CHECKED, checked);
         // Nothing on this chain makes or reads justifications.
         block.justifications = None;
         // Never without execution: a block on a parent whose state is gone could else become the best one unexecuted.

@@ -1,10 +1,13 @@
-//! The weight of chains: the sum of the base difficulties of their blocks, kept beside each block in auxiliary storage.
+//! The weight of chains: the sum of the base difficulties of their blocks, kept beside each block in auxiliary storage. The state
+//! of a block has it too, for a node that starts from a proof of that state.
 
 use codec::{Decode, Encode};
 use sc_client_api::AuxStore;
+use sp_api::ProvideRuntimeApi;
 use sp_blockchain::{Error, HeaderBackend, Result};
 use sp_core::U256;
 use sp_runtime::traits::Block as BlockT;
+use weir_primitives::{runtime_api::ConsensusApi, AccountId};
 
 /// Where the weight of the chain up to a block is kept.
 pub fn key<Hash: AsRef<[u8]>>(hash: &Hash) -> Vec<u8> {
@@ -31,6 +34,23 @@ pub fn of<Block: BlockT, C: AuxStore + HeaderBackend<Block>>(client: &C, hash: B
         .ok_or_else(|| Error::Backend(format!("the weight of block {hash:?} is missing")))?;
     U256::decode(&mut bytes.as_slice())
         .map_err(|_| Error::Backend(format!("the weight of block {hash:?} is damaged; sync again from a new database")))
+}
+
+/// The weight of the chain up to a block, from its state where it was not kept beside it.
+///
+/// # Errors
+///
+/// When it is in neither.
+pub fn of_or_in_state<Block, C>(client: &C, hash: Block::Hash) -> Result<U256>
+where
+    Block: BlockT,
+    C: AuxStore + HeaderBackend<Block> + ProvideRuntimeApi<Block>,
+    C::Api: ConsensusApi<Block>,
+{
+    of(client, hash).or_else(|missing| match client.runtime_api().next_block(hash, AccountId::new([0; 32])) {
+        Ok(Some(next)) => Ok(next.parent_weight),
+        _ => Err(missing),
+    })
 }
 
 /// The weight of a child that adds `base` to it.

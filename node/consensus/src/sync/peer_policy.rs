@@ -1,20 +1,36 @@
-//! Who is punished for what: a wrapper around the syncing strategy, which is the one place that sees a peer beside what it
-//! sent and what came of it.
+//! What a peer can bring about, and who is banned for what: a wrapper around the syncing strategy, which is the one place that
+//! sees a peer beside what it sent and what came of it.
 //!
-//! - A header that cannot be right, announced or in a block, and a block whose execution fails, ban who sent it, at once and
-//!   for as long as the peer store remembers.
-//! - A fork below what is depth-finalized drops who sent it.
-//! - An unknown parent, a timestamp too far ahead, and what fails on our side punish nobody.
+//! *Claims move nothing.* The SDK syncs towards the heights that peers claim when they connect. Here a peer whose best block we do
+//! not know enters the inner strategy only when it has shown that block's header and the header has passed the first stage
+//! ([`HeaderCheck`]); until then, and if it is not worth a fetch ([`Orphans`]), the peer has no height. Whether the node is
+//! catching up follows from such headers alone ([`CatchUp`]), and so does whether blocks are relayed.
 //!
-//! The hooks of the SDK alone cannot do this: a validator of announcements sees no peer, and the penalty that follows from
-//! it is a thousandth of a ban's; a block that fails verification costs a third of one, a warning in the log, and a restart
-//! of all syncing.
+//! *Nothing that comes from one peer restarts the sync of others.* An unknown parent or a false block makes the SDK forget all
+//! requests to all peers. Here it does so only while the node is behind, and has nothing else to go on with; else only when the
+//! chain stands still.
+//!
+//! *Bans.* What no honest peer can send ([`Rejection::is_fault_of_sender`]), and a block that the runtime refuses twice, ban who
+//! sent it, for as long as the peer store remembers. Everything else bans nobody: a peer on a branch below what is final is
+//! dropped, a chain that is built on a bad block by the work of ten blocks is a dispute that no peer is banned over, and orphans
+//! and early dates are only not fetched, or wait.
+//!
+//! The hooks of the SDK alone cannot do this: a validator of announcements sees no peer, and the penalty that follows from it is a
+//! thousandth of a ban's; a block that fails verification costs a third of one.
 
-use crate::{import::bad_blocks::Condemned, Metrics, Rejection};
+use crate::{
+    clock,
+    header::announced::{HeaderCheck, Place, Progress},
+    import::bad_blocks::BadBlocks,
+    sync::{catch_up::CatchUp, orphans::Orphans, peer_clocks::PeerClocks, verified_headers::VerifiedHeaders},
+    Metrics, Rejection,
+};
+use futures::FutureExt;
 use sc_consensus::{BlockImportError, BlockImportStatus};
 use sc_network::{types::ProtocolName, ReputationChange};
-use sc_network_common::sync::message::BlockAnnounce;
+use sc_network_common::sync::message::{BlockAnnounce, BlockAttributes, BlockData, BlockRequest, Direction, FromBlock};
 use sc_network_sync::{
+    block_relay_protocol::{BlockDownloader, BlockResponseError},
     service::network::NetworkServiceHandle,
     strategy::{StrategyKey, SyncingAction, SyncingStrategy},
     types::{BadPeer, SyncStatus},
@@ -22,153 +38,418 @@ use sc_network_sync::{
 use sc_network_types::PeerId;
 use schnellru::{ByLength, LruMap};
 use sp_blockchain::Error as ClientError;
-use sp_runtime::traits::{Block as BlockT, NumberFor};
+use sp_consensus::BlockOrigin;
+use sp_runtime::traits::{Block as BlockT, Header, NumberFor, SaturatedConversion, Zero};
 use std::{
     any::Any,
+    collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// How many banned peers are remembered until they are gone, so that what they had sent before costs nothing.
-const MOST_SENTENCED: u32 = 1 << 10;
-
+const MOST_BANNED: u32 = 1 << 10;
 /// For how long nothing of a banned peer is looked at: about as long as the peer store takes to forgive.
-const SENTENCE: Duration = Duration::from_secs(70);
+const COOLDOWN: Duration = Duration::from_secs(70);
 /// How often the log tells of bans.
 const TELL_EVERY: Duration = Duration::from_secs(60);
+/// After how many block times without a new best block syncing may begin anew.
+const STALLED_BLOCK_TIMES: u64 = 4;
 
-/// Says whether an announced header is as it should be, or why not.
-pub type Judge<H> = Box<dyn Fn(&H) -> Result<(), Rejection> + Send>;
+/// What a peer on a branch below what is final is dropped with: too little to ban it.
+const BELOW_FINALITY: ReputationChange = ReputationChange::new(-(1 << 12), "fork below what is final");
+
+/// Under which key the headers of new peers' best blocks are requested.
+const HEADERS: StrategyKey = StrategyKey::new("WeirHeaders");
 
 type Processed<B> = (Result<BlockImportStatus<NumberFor<B>>, BlockImportError>, <B as BlockT>::Hash);
+type HeaderResponse<B> = (BlockRequest<B>, Result<Vec<BlockData<B>>, BlockResponseError>);
 
-/// A syncing strategy that bans liars.
-pub struct Penalties<B: BlockT> {
-    inner: Box<dyn SyncingStrategy<B>>,
-    judge: Judge<B::Header>,
-    condemned: Condemned<B::Hash>,
-    metrics: Option<Metrics>,
-    sentenced: LruMap<PeerId, Instant>,
-    to_ban: Vec<BadPeer>,
-    /// Of our best chain.
-    best_number: NumberFor<B>,
-    /// Bans since the log last told of them, and when that was.
-    untold: (u32, Option<Instant>),
+/// What the policy knows beside the inner strategy.
+pub struct Parts<B: BlockT> {
+    /// Checks headers that peers show.
+    pub check: Box<dyn HeaderCheck<B>>,
+    /// Fetches headers.
+    pub downloader: Arc<dyn BlockDownloader<B>>,
+    /// Blocks that the runtime refused.
+    pub bad_blocks: BadBlocks<B::Hash>,
+    /// What was found out about headers ahead of import.
+    pub verified_headers: VerifiedHeaders<B::Hash>,
+    /// The genesis block, which all peers have.
+    pub genesis: B::Hash,
+    /// The height of our best block.
+    pub best: NumberFor<B>,
+    /// For Prometheus.
+    pub metrics: Option<Metrics>,
 }
 
-impl<B: BlockT> Penalties<B> {
-    /// Around a strategy. `judge` is asked of each announced header, `condemned` are the blocks whose execution failed, `best_number` is the height of our best chain.
-    pub fn new(
-        inner: Box<dyn SyncingStrategy<B>>,
-        judge: Judge<B::Header>,
-        condemned: Condemned<B::Hash>,
-        best_number: NumberFor<B>,
-        metrics: Option<Metrics>,
-    ) -> Self {
+/// A syncing strategy that believes work and not claims, and bans liars.
+pub struct PeerPolicy<B: BlockT> {
+    inner: Box<dyn SyncingStrategy<B>>,
+    parts: Parts<B>,
+    /// Peers whose best block's header is asked for, and its hash. The inner strategy does not know them yet.
+    asked: HashMap<PeerId, B::Hash>,
+    /// What the engine is to do beside what the inner strategy wants.
+    actions: Vec<SyncingAction<B>>,
+    banned: LruMap<PeerId, Instant>,
+    /// Bans since the log last told of them, and when that was.
+    untold: (u32, Option<Instant>),
+    orphans: Orphans<B::Hash>,
+    catch_up: CatchUp,
+    clocks: PeerClocks,
+    /// When our best block last changed.
+    best_since: Instant,
+    /// Whether the inner strategy may count on blocks that will not come.
+    is_misled: bool,
+}
+
+impl<B: BlockT> PeerPolicy<B>
+where
+    NumberFor<B>: From<u32>,
+{
+    /// Around a strategy.
+    pub fn new(inner: Box<dyn SyncingStrategy<B>>, parts: Parts<B>) -> Self {
         Self {
             inner,
-            judge,
-            condemned,
-            metrics,
-            sentenced: LruMap::new(ByLength::new(MOST_SENTENCED)),
-            to_ban: Vec::new(),
-            best_number,
+            asked: HashMap::new(),
+            actions: Vec::new(),
+            banned: LruMap::new(ByLength::new(MOST_BANNED)),
             untold: (0, None),
+            orphans: Orphans::default(),
+            catch_up: CatchUp::new(parts.best.saturated_into()),
+            clocks: PeerClocks::default(),
+            best_since: Instant::now(),
+            is_misled: false,
+            parts,
         }
     }
 
     /// Whether a peer was banned so shortly ago that it is still on its way out. One that the operator reserved never is out,
-    /// so the sentence ends by itself.
-    fn is_sentenced(&self, peer: &PeerId) -> bool {
-        self.sentenced.peek(peer).is_some_and(|since| since.elapsed() < SENTENCE)
+    /// so this ends by itself.
+    fn is_cooling_down(&self, peer: &PeerId) -> bool {
+        self.banned.peek(peer).is_some_and(|since| since.elapsed() < COOLDOWN)
     }
 
     fn ban(&mut self, peer: PeerId, reason: &'static str) {
-        if !self.is_sentenced(&peer) {
-            self.sentenced.insert(peer, Instant::now());
-            log::debug!(target: "weir", "peer {peer} is banned: {reason}");
-            self.to_ban.push(BadPeer(peer, ReputationChange::new_fatal(reason)));
-            self.tell();
-            if let Some(metrics) = &self.metrics {
-                metrics.banned.with_label_values(&[reason]).inc();
-            }
+        if self.is_cooling_down(&peer) {
+            return;
         }
-    }
-
-    /// Sums the bans up in the log, rarely enough that nobody can flood it.
-    fn tell(&mut self) {
+        self.banned.insert(peer, Instant::now());
+        tracing::debug!(target: "weir", %peer, reason, "a peer is banned");
+        self.actions.push(SyncingAction::DropPeer(BadPeer(peer, ReputationChange::new_fatal(reason))));
+        if let Some(metrics) = &self.parts.metrics {
+            metrics.banned.with_label_values(&[reason]).inc();
+        }
+        // Summed up, rarely enough that nobody can flood the log.
         let (count, told) = &mut self.untold;
         *count = count.saturating_add(1);
         if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            log::info!(target: "weir", "banned {count} peer(s) for what no honest one sends");
+            tracing::info!(target: "weir", peers = *count, "banned peers for what no honest one sends");
             self.untold = (0, Some(Instant::now()));
         }
     }
 
-    /// Bans who is at fault for a result, and takes its name out. The inner strategy then begins anew, as it must: it has
-    /// counted on the blocks of the liar, and would else wait until honest peers are higher than they claimed to be.
-    fn take_fault(&mut self, (result, hash): Processed<B>) -> Processed<B> {
-        let (peer, reason, why) = match result {
-            Err(BlockImportError::VerificationFailed(Some(peer), why)) => (peer, "invalid block", why),
-            Err(BlockImportError::IncompleteHeader(Some(peer))) => {
-                (peer, "block without header", "it has no header".into())
+    /// Checks a header that a peer shows, and bans it for a false one. Returns the header's place if it is worth something.
+    fn look_at(&mut self, peer: PeerId, header: &B::Header, stage: &'static str) -> Option<Place> {
+        let (hash, now) = (header.hash(), Instant::now());
+        let mut result = self.parts.check.check(header);
+        if matches!(result, Ok(Place::Orphan)) && !self.orphans.try_fetch(peer, hash, *header.parent_hash(), now) {
+            result = Err(Rejection::Budget);
+        }
+        match result {
+            Ok(place) => {
+                self.catch_up.saw_header((*header.number()).saturated_into(), now);
+                Some(place)
             },
-            Err(BlockImportError::BadBlock(Some(peer))) if self.condemned.contains(&hash) => {
-                (peer, "block fails execution", "its execution fails".into())
+            Err(rejection) => {
+                tracing::debug!(target: "weir", %peer, stage, %rejection, "a header is rejected");
+                if let Some(metrics) = &self.parts.metrics {
+                    metrics.rejected.with_label_values(&[stage, rejection.label()]).inc();
+                    metrics.disputes.set(self.parts.bad_blocks.disputes() as u64);
+                }
+                if rejection.is_fault_of_sender() {
+                    self.ban(peer, "invalid header");
+                }
+                None
             },
-            other => return (other, hash),
+        }
+    }
+
+    /// Takes a new block's date as a sign of its author's clock.
+    fn compare_clocks(&mut self, place: Place) {
+        let Place::Child { date } = place else { return };
+        if self.progress().is_none_or(Progress::is_behind) {
+            return;
+        }
+        let Some(offset) = self.clocks.saw_block(date, clock::now()) else { return };
+        if let Some(metrics) = &self.parts.metrics {
+            metrics.clock_offset.set(offset as f64 / 1_000.0);
+        }
+        if self.clocks.is_to_warn(offset, Instant::now()) {
+            tracing::warn!(
+                target: "weir",
+                offset_seconds = offset as f64 / 1_000.0,
+                "this node's clock differs from its peers': its blocks come late or wait, and earn less. Let the system's time be \
+                 set by NTP",
+            );
+        }
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        self.parts.check.progress()
+    }
+
+    /// Gives a peer to the inner strategy, with a best block that we have or whose header we have checked.
+    fn admit(&mut self, peer: PeerId, best: B::Hash, number: NumberFor<B>) {
+        self.inner.add_peer(peer, best, number);
+        // Syncing goes by height: it fetches what is higher, and forks that are lower. One of equal height may be heavier too.
+        if number == self.parts.best {
+            self.inner.set_sync_fork_request(vec![peer], &best, number);
+        }
+    }
+
+    /// Gives a peer to the inner strategy that has shown nothing yet.
+    fn admit_without_height(&mut self, peer: PeerId) {
+        self.inner.add_peer(peer, self.parts.genesis, Zero::zero());
+    }
+
+    fn ask_for_header(&mut self, peer: PeerId, best: B::Hash) {
+        self.asked.insert(peer, best);
+        let downloader = self.parts.downloader.clone();
+        let request = BlockRequest::<B> {
+            id: 0,
+            fields: BlockAttributes::HEADER,
+            from: FromBlock::Hash(best),
+            direction: Direction::Descending,
+            max: Some(1),
         };
-        self.ban(peer, reason);
-        (Err(BlockImportError::VerificationFailed(None, why)), hash)
+        let request = async move {
+            Ok(downloader.download_blocks(peer, request.clone()).await?.map(|(response, protocol)| {
+                let blocks = downloader.block_response_into_blocks(&request, response);
+                (Box::new((request, blocks)) as Box<dyn Any + Send>, protocol)
+            }))
+        };
+        self.actions.push(SyncingAction::StartRequest { peer_id: peer, key: HEADERS, request: request.boxed() });
+    }
+
+    /// The header of a new peer's best block, as it answers for it.
+    fn on_header(&mut self, peer: PeerId, response: Box<dyn Any + Send>) {
+        let Some(wanted) = self.asked.remove(&peer) else { return };
+        let blocks = match response.downcast::<HeaderResponse<B>>() {
+            Ok(response) => response.1.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        // A peer may have lost the block to a reorganisation since it told of it.
+        let Some(header) = blocks.into_iter().next().and_then(|block| block.header) else {
+            return self.admit_without_height(peer);
+        };
+        if header.hash() != wanted {
+            return self.ban(peer, "forged response");
+        }
+        match self.look_at(peer, &header, "handshake") {
+            Some(_) => self.admit(peer, wanted, *header.number()),
+            None if self.is_cooling_down(&peer) => (),
+            None => self.admit_without_height(peer),
+        }
+    }
+
+    /// Bans who is at fault for a result, and takes out of it what would make the inner strategy begin anew.
+    fn settle(&mut self, (result, hash): Processed<B>, is_behind: bool) -> Processed<B> {
+        let error = match result {
+            Ok(imported) => {
+                if let BlockImportStatus::ImportedUnknown(_, _, Some(peer)) = &imported {
+                    self.orphans.delivered(peer);
+                }
+                return (Ok(imported), hash);
+            },
+            Err(error) => error,
+        };
+        self.is_misled = true;
+        let (harmless, is_restart) = match error {
+            BlockImportError::VerificationFailed(peer, why) => {
+                self.blame(peer, "invalid block");
+                (BlockImportError::VerificationFailed(None, why), true)
+            },
+            BlockImportError::IncompleteHeader(peer) => {
+                self.blame(peer, "block without header");
+                (BlockImportError::VerificationFailed(None, "it has no header".into()), true)
+            },
+            BlockImportError::BadBlock(peer) if self.parts.bad_blocks.is_disputed(&hash) => {
+                tracing::debug!(target: "weir", ?peer, ?hash, "a disputed block was sent");
+                (BlockImportError::Cancelled, false)
+            },
+            BlockImportError::BadBlock(peer) if self.parts.bad_blocks.is_bad(&hash) => {
+                self.blame(peer, "block fails execution");
+                (BlockImportError::Cancelled, false)
+            },
+            BlockImportError::BadBlock(peer) if self.parts.verified_headers.is_false(&hash) => {
+                self.blame(peer, "invalid block");
+                (BlockImportError::Cancelled, false)
+            },
+            // Of a branch that leaves the chain below what is final, or refused by the chain spec.
+            BlockImportError::BadBlock(peer) => {
+                self.orphans.refuse(hash);
+                if let Some(peer) = peer {
+                    self.actions.push(SyncingAction::DropPeer(BadPeer(peer, BELOW_FINALITY)));
+                }
+                (BlockImportError::Cancelled, false)
+            },
+            BlockImportError::UnknownParent => (BlockImportError::UnknownParent, true),
+            other => (other, false),
+        };
+        // `MissingState` is the one error at which the inner strategy neither begins anew nor punishes.
+        (Err(if is_restart && !is_behind { BlockImportError::MissingState } else { harmless }), hash)
+    }
+
+    fn blame(&mut self, peer: Option<PeerId>, reason: &'static str) {
+        if let Some(peer) = peer {
+            self.ban(peer, reason);
+        }
+    }
+
+    /// Lets the inner strategy begin anew if it counts on blocks that did not come and the chain stands still.
+    fn recover(&mut self) {
+        let Some(progress) = self.progress().filter(|_| self.is_misled) else { return };
+        let patience = Duration::from_millis(progress.block_time.saturating_mul(STALLED_BLOCK_TIMES));
+        if self.best_since.elapsed() < patience || self.inner.status().queued_blocks > 0 {
+            return;
+        }
+        tracing::debug!(target: "weir", "syncing begins anew: it counts on blocks that did not come");
+        self.is_misled = false;
+        self.best_since = Instant::now();
+        let error = BlockImportError::Other(sp_consensus::Error::ClientImport("the chain stands still".into()));
+        self.inner.on_blocks_processed(0, 0, vec![(Err(error), self.parts.genesis)]);
+    }
+
+    /// Our best block has this height now.
+    fn note_best(&mut self, number: NumberFor<B>) {
+        if number != self.parts.best {
+            self.parts.best = number;
+            self.best_since = Instant::now();
+            self.catch_up.best_changed(number.saturated_into(), self.best_since);
+        }
+    }
+
+    fn is_catching_up(&self) -> bool {
+        self.progress().is_some_and(|progress| {
+            let patience = Duration::from_millis(progress.patience());
+            self.catch_up.is_catching_up(progress.is_behind(), patience, Instant::now())
+        })
     }
 }
 
-impl<B: BlockT> SyncingStrategy<B> for Penalties<B> {
+/// Of which origin blocks are imported: as what relays them, unless the node is catching up.
+fn origin_of(inner: BlockOrigin, is_catching_up: bool) -> BlockOrigin {
+    match inner {
+        BlockOrigin::NetworkInitialSync if !is_catching_up => BlockOrigin::NetworkBroadcast,
+        other => other,
+    }
+}
+
+impl<B: BlockT> SyncingStrategy<B> for PeerPolicy<B>
+where
+    NumberFor<B>: From<u32>,
+{
     fn on_validated_block_announce(
         &mut self,
         is_best: bool,
         peer: PeerId,
         announce: &BlockAnnounce<B::Header>,
     ) -> Option<(B::Hash, NumberFor<B>)> {
-        if self.is_sentenced(&peer) {
+        if self.is_cooling_down(&peer) {
             return None;
         }
-        if let Err(rejection) = (self.judge)(&announce.header) {
-            log::debug!(target: "weir", "a header that {peer} announced is rejected: {rejection}");
-            if let Some(metrics) = &self.metrics {
-                metrics.rejected.with_label_values(&["announcement", rejection.label()]).inc();
-            }
-            // A fork may honestly be far from ours; everything else is a lie.
-            if !matches!(rejection, Rejection::ImplausibleBase { .. }) {
-                self.ban(peer, "invalid announcement");
-            }
-            return None;
+        let place = self.look_at(peer, &announce.header, "announcement")?;
+        self.compare_clocks(place);
+        if self.asked.remove(&peer).is_some() {
+            // Now it has shown one.
+            self.actions.push(SyncingAction::CancelRequest { peer_id: peer, key: HEADERS });
+            self.admit(peer, announce.header.hash(), *announce.header.number());
         }
         self.inner.on_validated_block_announce(is_best, peer, announce)
     }
 
-    fn on_blocks_processed(&mut self, imported: usize, count: usize, results: Vec<Processed<B>>) {
-        let results = results.into_iter().map(|result| self.take_fault(result)).collect();
-        self.inner.on_blocks_processed(imported, count, results);
-    }
-
-    fn actions(&mut self, network: &NetworkServiceHandle) -> Result<Vec<SyncingAction<B>>, ClientError> {
-        let mut actions: Vec<_> = self.to_ban.drain(..).map(SyncingAction::DropPeer).collect();
-        actions.extend(self.inner.actions(network)?);
-        Ok(actions)
-    }
-
     fn add_peer(&mut self, peer: PeerId, best_hash: B::Hash, best_number: NumberFor<B>) {
         // It was let in again: the peer store has forgotten, and so may we.
-        self.sentenced.remove(&peer);
-        self.inner.add_peer(peer, best_hash, best_number);
-        // Syncing goes by height: it fetches what is higher, and forks that are lower. One of equal height may be heavier too.
-        if best_number == self.best_number {
-            self.inner.set_sync_fork_request(vec![peer], &best_hash, best_number);
+        self.banned.remove(&peer);
+        match self.parts.check.number_of(best_hash) {
+            Some(number) => self.admit(peer, best_hash, number),
+            // Which no chain of ours can be: the inner strategy drops it.
+            None if best_number.is_zero() => self.inner.add_peer(peer, best_hash, best_number),
+            None if self.orphans.is_refused(&best_hash) => self.admit_without_height(peer),
+            None => self.ask_for_header(peer, best_hash),
         }
     }
 
     fn remove_peer(&mut self, peer: &PeerId) {
-        self.inner.remove_peer(peer);
+        if self.asked.remove(peer).is_none() {
+            self.inner.remove_peer(peer);
+        }
+        if self.num_peers() == 0 {
+            self.catch_up.forget_target();
+        }
+    }
+
+    fn on_blocks_processed(&mut self, imported: usize, count: usize, results: Vec<Processed<B>>) {
+        let progress = self.progress();
+        let is_behind = progress.is_none_or(Progress::is_behind);
+        // While the node catches up nobody else tells of new best blocks.
+        if let Some(progress) = progress {
+            self.note_best(progress.best.into());
+        }
+        // What comes behind a block that was refused for its place is built on it.
+        let mut is_refused = false;
+        let mut settled = Vec::with_capacity(results.len());
+        for (result, hash) in results {
+            if is_refused && matches!(result, Err(BlockImportError::Cancelled)) {
+                self.orphans.refuse(hash);
+            }
+            settled.push(self.settle((result, hash), is_behind));
+            is_refused |= self.orphans.is_refused(&hash);
+        }
+        self.inner.on_blocks_processed(imported, count, settled);
+    }
+
+    fn actions(&mut self, network: &NetworkServiceHandle) -> Result<Vec<SyncingAction<B>>, ClientError> {
+        self.recover();
+        let is_catching_up = self.is_catching_up();
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in self.inner.actions(network)? {
+            actions.push(match action {
+                SyncingAction::ImportBlocks { origin, blocks } => {
+                    SyncingAction::ImportBlocks { origin: origin_of(origin, is_catching_up), blocks }
+                },
+                other => other,
+            });
+        }
+        Ok(actions)
+    }
+
+    fn on_generic_response(
+        &mut self,
+        peer: &PeerId,
+        key: StrategyKey,
+        protocol: ProtocolName,
+        response: Box<dyn Any + Send>,
+    ) {
+        if key == HEADERS {
+            self.on_header(*peer, response);
+        } else {
+            self.inner.on_generic_response(peer, key, protocol, response);
+        }
+    }
+
+    fn update_chain_info(&mut self, best_hash: &B::Hash, best_number: NumberFor<B>) {
+        self.note_best(best_number);
+        self.inner.update_chain_info(best_hash, best_number);
+    }
+
+    fn is_major_syncing(&self) -> bool {
+        self.is_catching_up()
+    }
+
+    fn num_peers(&self) -> usize {
+        self.inner.num_peers().saturating_add(self.asked.len())
     }
 
     fn set_sync_fork_request(&mut self, peers: Vec<PeerId>, hash: &B::Hash, number: NumberFor<B>) {
@@ -187,31 +468,8 @@ impl<B: BlockT> SyncingStrategy<B> for Penalties<B> {
         self.inner.on_justification_import(hash, number, success);
     }
 
-    fn on_generic_response(
-        &mut self,
-        peer: &PeerId,
-        key: StrategyKey,
-        protocol: ProtocolName,
-        response: Box<dyn Any + Send>,
-    ) {
-        self.inner.on_generic_response(peer, key, protocol, response);
-    }
-
     fn on_block_finalized(&mut self, hash: &B::Hash, number: NumberFor<B>) {
         self.inner.on_block_finalized(hash, number);
-    }
-
-    fn update_chain_info(&mut self, best_hash: &B::Hash, best_number: NumberFor<B>) {
-        self.best_number = best_number;
-        self.inner.update_chain_info(best_hash, best_number);
-    }
-
-    fn is_major_syncing(&self) -> bool {
-        self.inner.is_major_syncing()
-    }
-
-    fn num_peers(&self) -> usize {
-        self.inner.num_peers()
     }
 
     fn status(&self) -> SyncStatus<B> {

@@ -5,7 +5,10 @@
 use codec::Encode;
 use sc_block_builder::BlockBuilderBuilder;
 use sc_client_db::{BlocksPruning, DatabaseSettings, DatabaseSource};
-use sc_consensus::{import_single_block, BlockImportError, BlockImportStatus, IncomingBlock};
+use sc_consensus::{
+    import_single_block, BlockImport, BlockImportError, BlockImportParams, BlockImportStatus, ForkChoiceStrategy,
+    IncomingBlock, StateAction,
+};
 use sc_network_types::PeerId;
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
@@ -23,16 +26,18 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use weir_consensus::{
-    header::verifier::Verifier,
-    import::bad_blocks::Condemned,
-    import::weight,
-    import::{Import, Oracle, Settings},
-    sync::verified_headers::Verdicts,
+    header::{our_best::OurBestReader, verifier::Verifier},
+    import::{
+        bad_blocks::BadBlocks,
+        execute::{Cold, ColdExecution},
+        weight, Import, Oracle, Settings,
+    },
+    sync::{verified_headers::VerifiedHeaders, verify_ahead::AskOurBest},
     Metrics,
 };
 use weir_primitives::{
     consensus::{author_payload, seal_payload, Difficulty, PreDigest, Seal, Work},
-    parameters::Consensus,
+    parameters::{Consensus, Parameters},
     runtime_api::ConsensusApi,
     Hash,
 };
@@ -125,13 +130,16 @@ pub struct Options<'a> {
     pub first_timestamp: Option<u64>,
     /// What its engine tells.
     pub metrics: Option<Metrics>,
+    /// What executes a block that failed once more, instead of the usual.
+    pub cold: Option<Arc<dyn ColdExecution<Block>>>,
 }
 
 pub struct Chain {
     pub client: Arc<Client>,
     pub rules: Consensus,
-    pub verdicts: Verdicts<Hash>,
-    pub condemned: Condemned<Hash>,
+    pub verified_headers: VerifiedHeaders<Hash>,
+    pub bad_blocks: BadBlocks<Hash>,
+    pub backend: Arc<Backend>,
     pub verifier: Verifier<Block, Client>,
     import: Import<Block, Client, Backend>,
     first_timestamp: u64,
@@ -182,19 +190,26 @@ impl Chain {
         .unwrap();
         let client = Arc::new(client);
         let rules = client.runtime_api().parameters(client.info().genesis_hash).unwrap().unwrap().consensus;
-        let condemned = Condemned::default();
+        let (bad_blocks, verified_headers) = (BadBlocks::default(), VerifiedHeaders::default());
+        let cold = options.cold.unwrap_or_else(|| Arc::new(Cold::new(backend.clone(), || Executor::builder().build())));
         let settings = Settings {
-            rules: rules.clone(),
             minimum_weight: options.minimum_weight,
             oracle: Oracle::default(),
-            condemned: condemned.clone(),
+            bad_blocks: bad_blocks.clone(),
+            verified_headers: verified_headers.clone(),
+            cold,
             metrics: options.metrics.clone(),
         };
-        let verdicts = Verdicts::default();
-        let verifier = Verifier::new(client.clone(), rules.clone(), verdicts.clone(), options.metrics);
-        let import = Import::new(client.clone(), backend, settings);
+        let verifier = Verifier::new(client.clone(), verified_headers.clone(), options.metrics);
+        let import = Import::new(client.clone(), backend.clone(), settings);
         let first_timestamp = options.first_timestamp.unwrap_or_else(an_hour_ago);
-        Self { client, rules, verdicts, condemned, verifier, import, first_timestamp }
+        Self { client, rules, verified_headers, bad_blocks, backend, verifier, import, first_timestamp }
+    }
+
+    /// What says which our best block is.
+    pub fn our_best(&self) -> AskOurBest {
+        let reader = OurBestReader::new(self.client.clone());
+        Arc::new(move || reader.read())
     }
 
     pub fn genesis(&self) -> Hash {
@@ -219,9 +234,9 @@ impl Chain {
 
     /// What an honest child of a block claims, a number of milliseconds after it.
     pub fn claims(&self, parent: Hash, author: Sr25519Keyring, after: u64) -> PreDigest {
-        let next = self.client.runtime_api().next_block(parent).unwrap().unwrap();
+        let next = self.client.runtime_api().next_block(parent, author.to_account_id()).unwrap().unwrap();
         let is_first = parent == self.genesis();
-        let parent_time = next.earliest - self.rules.least_block_interval();
+        let parent_time = next.earliest - next.rules.least_block_interval;
         PreDigest {
             author: author.to_account_id(),
             base: next.base.0,
@@ -254,6 +269,18 @@ impl Chain {
             dest: to.to_account_id().into(),
             value: weir_primitives::PLANCK_PER_WEIR / 100,
         });
+        self.signed(from, nonce, call)
+    }
+
+    /// A change of the parameters of the chain, as an upgrade would make it, by the sudo key.
+    pub fn change_parameters(&self, nonce: u32, parameters: &Parameters) -> OpaqueExtrinsic {
+        let key = pallet_difficulty::ChainParameters::<weir_runtime::Runtime>::hashed_key().to_vec();
+        let items = vec![(key, parameters.encode())];
+        let call = Box::new(RuntimeCall::System(frame_system::Call::set_storage { items }));
+        self.signed(Sr25519Keyring::Alice, nonce, RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }))
+    }
+
+    fn signed(&self, from: Sr25519Keyring, nonce: u32, call: RuntimeCall) -> OpaqueExtrinsic {
         let extension: TxExtension = (
             frame_system::AuthorizeCall::new(),
             frame_system::CheckNonZeroSender::new(),
@@ -303,6 +330,18 @@ impl Chain {
     pub fn import_from(&self, block: &Sealed, origin: BlockOrigin) -> Imported {
         let mut import = self.import_handle();
         futures::executor::block_on(import_single_block(&mut import, origin, block.incoming(None), &self.verifier))
+    }
+
+    /// Imports a block that is not due: the client alone, without the rules of this node.
+    pub fn force(&self, block: &Sealed) {
+        let sealed = weir_primitives::consensus::read_header(&block.header).unwrap();
+        let mut params = BlockImportParams::new(BlockOrigin::Own, sealed.unsealed);
+        params.post_digests.push(sealed.seal.to_item());
+        params.body = Some(block.body.clone());
+        params.post_hash = Some(block.hash());
+        params.state_action = StateAction::Execute;
+        params.fork_choice = Some(ForkChoiceStrategy::Custom(true));
+        futures::executor::block_on((&*self.client).import_block(params)).unwrap();
     }
 
     /// Its block import, to be given away.
@@ -359,5 +398,5 @@ pub fn reclaim(block: &Sealed, claims: &PreDigest, author: Sr25519Keyring, boost
 
 /// The base difficulty of the child of a block.
 pub fn next_base(chain: &Chain, parent: Hash) -> Difficulty {
-    chain.client.runtime_api().next_block(parent).unwrap().unwrap().base
+    chain.client.runtime_api().next_block(parent, Sr25519Keyring::Alice.to_account_id()).unwrap().unwrap().base
 }

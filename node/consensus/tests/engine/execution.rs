@@ -4,8 +4,14 @@ use sc_consensus::{BlockImportError, BlockImportStatus};
 use sp_consensus::BlockOrigin;
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
 use sp_runtime::{traits::Header as _, OpaqueExtrinsic};
-use weir_consensus_testing::{seal, Chain, Sealed};
+use std::sync::{
+    atomic::{AtomicUsize, Ordering},
+    Arc,
+};
+use weir_consensus::import::execute::{ColdExecution, Verdict};
+use weir_consensus_testing::{seal, Chain, Options, Sealed};
 use weir_primitives::{consensus::read_header, Hash};
+use weir_runtime::opaque::Block;
 
 /// A sealed block after a change of its header.
 fn with_header(chain: &Chain, change: impl FnOnce(&mut weir_runtime::opaque::Header)) -> Sealed {
@@ -22,13 +28,13 @@ fn a_block_that_comes_to_another_state_is_bad_and_is_remembered() {
     let chain = Chain::new();
     let bad = with_header(&chain, |header| header.set_state_root(Hash::repeat_byte(1)));
     assert!(matches!(chain.import(&bad), Err(BlockImportError::BadBlock(_))));
-    assert!(chain.condemned.contains(&bad.hash()));
+    assert!(chain.bad_blocks.is_bad(&bad.hash()));
     assert!(matches!(chain.import(&bad), Err(BlockImportError::BadBlock(_))));
     assert_eq!(chain.best(), chain.genesis());
 }
 
 #[test]
-fn a_block_whose_execution_traps_is_bad_and_is_remembered() {
+fn a_block_that_the_runtime_refuses_is_bad_and_is_remembered() {
     let chain = Chain::new();
     let honest = chain.block(chain.genesis(), Alice, 0);
     let read = read_header(&honest.header).unwrap();
@@ -42,7 +48,7 @@ fn a_block_whose_execution_traps_is_bad_and_is_remembered() {
     seal(&mut header, &read.pre_digest, Alice, chain.rules.boost);
     let bad = Sealed { header, body: vec![] };
     assert!(matches!(chain.import(&bad), Err(BlockImportError::BadBlock(_))));
-    assert!(chain.condemned.contains(&bad.hash()));
+    assert!(chain.bad_blocks.is_bad(&bad.hash()));
 }
 
 #[test]
@@ -52,7 +58,7 @@ fn another_body_under_an_honest_header_does_not_keep_the_honest_block_out() {
     let mut forged = honest.clone();
     forged.body.push(OpaqueExtrinsic::try_from_encoded_extrinsic(&[4u8, 0][..]).unwrap());
     assert!(matches!(chain.import(&forged), Err(BlockImportError::VerificationFailed(..))));
-    assert!(!chain.condemned.contains(&honest.hash()));
+    assert!(!chain.bad_blocks.is_bad(&honest.hash()));
     assert!(matches!(chain.import(&honest), Ok(BlockImportStatus::ImportedUnknown(1, _, _))));
 }
 
@@ -94,4 +100,72 @@ fn a_block_with_transactions_is_imported() {
     let transfers = (0..5).map(|nonce| chain.transfer(Alice, nonce, Bob)).collect();
     let block = chain.block_of(chain.genesis(), Alice, 0, transfers);
     assert!(matches!(chain.import(&block), Ok(BlockImportStatus::ImportedUnknown(1, _, _))));
+}
+
+/// A second execution that says what it is told to, and counts.
+struct Says {
+    verdict: Verdict,
+    asked: AtomicUsize,
+}
+
+impl Says {
+    fn new(verdict: Verdict) -> Arc<Self> {
+        Arc::new(Self { verdict, asked: AtomicUsize::new(0) })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl ColdExecution<Block> for Says {
+    fn judge(&self, _: Hash, _: Block) -> Verdict {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.verdict.clone()
+    }
+}
+
+/// A chain with such a second execution, and a block of it that fails the first.
+fn failing(says: &Arc<Says>) -> (Chain, Sealed) {
+    let chain = Chain::with(Options { cold: Some(says.clone()), ..Options::default() });
+    let bad = with_header(&chain, |header| header.set_state_root(Hash::repeat_byte(1)));
+    (chain, bad)
+}
+
+#[test]
+fn a_block_that_fails_on_a_machine_that_cannot_tell_why_is_neither_bad_nor_executed_again_soon_and_costs_nobody() {
+    let says = Says::new(Verdict::None { why: "no memory".into() });
+    let (chain, block) = failing(&says);
+    for _ in 0..5 {
+        // The one answer for which nobody is punished and sync does not begin anew.
+        assert!(matches!(chain.import(&block), Err(BlockImportError::MissingState)));
+    }
+    assert_eq!(says.asked(), 1);
+    assert!(!chain.bad_blocks.is_bad(&block.hash()));
+}
+
+#[test]
+fn only_the_verdict_of_a_second_execution_without_caches_makes_a_block_bad() {
+    let says = Says::new(Verdict::Invalid { why: "refused".into() });
+    let (chain, block) = failing(&says);
+    assert!(matches!(chain.import(&block), Err(BlockImportError::BadBlock(_))));
+    assert!(matches!(chain.import(&block), Err(BlockImportError::BadBlock(_))));
+    assert_eq!(says.asked(), 1);
+    assert!(chain.bad_blocks.is_bad(&block.hash()));
+}
+
+#[test]
+fn a_block_that_a_second_execution_accepts_is_not_bad() {
+    let says = Says::new(Verdict::Valid);
+    let (chain, block) = failing(&says);
+    assert!(matches!(chain.import(&block), Err(BlockImportError::MissingState)));
+    assert!(!chain.bad_blocks.is_bad(&block.hash()));
+}
+
+#[test]
+fn an_honest_block_is_executed_once() {
+    let says = Says::new(Verdict::Invalid { why: "refused".into() });
+    let chain = Chain::with(Options { cold: Some(says.clone()), ..Options::default() });
+    assert!(chain.import(&chain.block(chain.genesis(), Alice, 0)).is_ok());
+    assert_eq!(says.asked(), 0);
 }

@@ -1,9 +1,10 @@
-//! The heaviest chain wins, whatever its length.
+//! The heavier chain wins, whatever its length, by more than a tenth of the best block; and a child of the best block always.
 
+use sp_api::ProvideRuntimeApi;
 use sp_core::U256;
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
 use weir_consensus_testing::{next_base, Chain};
-use weir_primitives::consensus::Difficulty;
+use weir_primitives::{consensus::Difficulty, runtime_api::ConsensusApi};
 
 /// On schedule: the difficulty stays.
 const ON_TIME: u64 = 1_000;
@@ -90,6 +91,44 @@ fn a_header_that_claims_the_ceiling_is_rejected_for_its_work() {
     header.digest.logs = vec![claims.to_item()];
     let signature = weir_consensus_testing::sign(header.hash(), Alice);
     header.digest.push(weir_primitives::consensus::Seal { signature, nonce: 0 }.to_item());
-    let rejection = weir_consensus::header::rules::context_free(&header, &chain.rules).unwrap_err();
+    let rejection = weir_consensus::header::rules::context_free(&header, (&chain.rules).into()).unwrap_err();
     assert!(matches!(rejection, weir_consensus::Rejection::Work { required } if required == Difficulty::MAX.0));
+}
+
+#[test]
+fn a_branch_that_is_heavier_by_less_than_a_tenth_of_the_best_block_does_not_win() {
+    let chain = Chain::new();
+    let root = *chain.extend(chain.genesis(), Alice, 1, 0).last().unwrap();
+    let first = chain.extend(root, Alice, 3, ON_TIME);
+    // Early dates make it a little heavier: 64, 64 and 65 against three times 64.
+    let early = chain.extend(root, Bob, 3, 500);
+    let more = chain.weight(early[2]) - chain.weight(first[2]);
+    assert!(!more.is_zero() && more * 10 <= next_base(&chain, first[1]).0, "{more}");
+    assert_eq!(chain.best(), first[2]);
+    // Whoever finds the next block decides.
+    let next = chain.extend(early[2], Bob, 1, ON_TIME);
+    assert_eq!(chain.best(), next[0]);
+}
+
+#[test]
+fn after_an_outage_the_next_block_becomes_best_though_it_weighs_a_tenth_of_its_parent() {
+    let chain = Chain::new();
+    let before = chain.extend(chain.genesis(), Alice, 3, 0);
+    let outage = chain.extend(before[2], Alice, 1, 10 * SLOW);
+    // The block after the outage is still at the difficulty from before; its child is at the floor.
+    assert_eq!(next_base(&chain, outage[0]), Difficulty::from(8));
+    let after = chain.extend(outage[0], Alice, 2, ON_TIME);
+    assert_eq!(chain.best(), after[1]);
+    assert!(chain.weight(after[0]) - chain.weight(outage[0]) <= chain.weight(before[0]) / 8);
+}
+
+#[test]
+fn the_state_of_every_block_has_the_weight_that_is_kept_beside_it() {
+    let chain = Chain::new();
+    let mut parent = chain.genesis();
+    for after in [0, ON_TIME, FAST, SLOW, ON_TIME] {
+        parent = chain.extend(parent, Alice, 1, after)[0];
+        let next = chain.client.runtime_api().next_block(parent, Alice.to_account_id()).unwrap().unwrap();
+        assert_eq!(next.parent_weight, chain.weight(parent));
+    }
 }

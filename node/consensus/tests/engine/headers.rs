@@ -7,9 +7,18 @@ use sp_runtime::{
     traits::{Block as _, Header as _},
     DigestItem, Perbill,
 };
-use weir_consensus::{clock, header::announced::Validator, header::rules, Rejection};
+use weir_consensus::{
+    clock,
+    header::{
+        announced::{Announced, HeaderCheck},
+        rules::{self, Vantage},
+    },
+    Rejection,
+};
 use weir_consensus_testing::{meets, mine, reclaim, seal, sign, Chain, Sealed};
-use weir_primitives::consensus::{asert::Anchor, read_header, Difficulty, DigestError, PreDigest, Seal};
+use weir_primitives::consensus::{
+    asert::Anchor, claims::FalseClaim, read_header, Difficulty, DigestError, PreDigest, Seal,
+};
 
 /// A chain, an honest child of genesis, and what that claims.
 fn honest() -> (Chain, Sealed, PreDigest) {
@@ -20,12 +29,12 @@ fn honest() -> (Chain, Sealed, PreDigest) {
 }
 
 fn context_free(chain: &Chain, block: &Sealed) -> Option<Rejection> {
-    rules::context_free(&block.header, &chain.rules).err()
+    rules::context_free(&block.header, (&chain.rules).into()).err()
 }
 
 /// What a header is rejected for when it is announced.
 fn announced(chain: &Chain, block: &Sealed) -> Option<Rejection> {
-    Validator::new(chain.client.clone(), chain.rules.clone()).check(&block.header).err()
+    Announced::new(chain.client.clone(), chain.bad_blocks.clone()).check(&block.header).err()
 }
 
 /// What a block is rejected for by the verifier, before it is executed.
@@ -134,7 +143,7 @@ fn a_wrong_base_is_rejected_against_the_parent() {
     let (chain, block, claims) = honest();
     for base in [claims.base - 1, claims.base + 1] {
         let changed = reclaim(&block, &PreDigest { base, ..claims.clone() }, Alice, chain.rules.boost);
-        let expected = Rejection::Base { got: base, expected: claims.base };
+        let expected = Rejection::Claim(FalseClaim::Base { got: base, expected: claims.base });
         assert_eq!(context_free(&chain, &changed), None);
         assert_eq!(announced(&chain, &changed), Some(expected.clone()));
         assert_eq!(verification(&chain, &changed), expected.to_string());
@@ -146,7 +155,7 @@ fn more_credit_than_there_is_is_rejected_against_the_parent() {
     let (chain, block, claims) = honest();
     let credit = Perbill::from_parts(1);
     let changed = reclaim(&block, &PreDigest { credit, ..claims }, Alice, chain.rules.boost);
-    let expected = Rejection::Credit { got: credit, most: Perbill::zero() };
+    let expected = Rejection::Claim(FalseClaim::Credit { got: credit, most: Perbill::zero() });
     assert_eq!(context_free(&chain, &changed), None);
     assert_eq!(announced(&chain, &changed), Some(expected.clone()));
     assert_eq!(verification(&chain, &changed), expected.to_string());
@@ -158,31 +167,35 @@ fn a_timestamp_too_close_to_the_parent_is_rejected_against_it() {
     chain.import(&first).unwrap();
     let block = chain.block(first.hash(), Alice, 1_000);
     let claims = read_header(&block.header).unwrap().pre_digest;
-    let earliest = claims.timestamp - 1_000 + chain.rules.least_block_interval();
+    let earliest = claims.timestamp - 1_000 + chain.rules.least_block_interval;
     let changed = reclaim(&block, &PreDigest { timestamp: earliest - 1, ..claims.clone() }, Alice, chain.rules.boost);
-    let expected = Rejection::TooEarly { got: earliest - 1, earliest };
+    let expected = Rejection::Claim(FalseClaim::TooEarly { got: earliest - 1, earliest });
     assert_eq!(announced(&chain, &changed), Some(expected.clone()));
     assert_eq!(verification(&chain, &changed), expected.to_string());
     // At the earliest it is right.
-    assert!(chain.import(&chain.block(first.hash(), Alice, chain.rules.least_block_interval())).is_ok());
+    assert!(chain.import(&chain.block(first.hash(), Alice, chain.rules.least_block_interval)).is_ok());
 }
 
 #[test]
-fn a_timestamp_too_far_ahead_delays_the_block_and_punishes_nobody() {
+fn a_date_too_far_ahead_delays_the_block_and_punishes_nobody() {
     let chain = Chain::new();
-    let mut claims = chain.claims(chain.genesis(), Alice, 0);
-    claims.timestamp = clock::now() + 60_000;
-    let mut block = chain.build(chain.genesis(), &claims, vec![]);
-    seal(&mut block.header, &claims, Alice, chain.rules.boost);
-    assert_eq!(announced(&chain, &block), None);
+    let dated = |ahead: u64| {
+        let mut claims = chain.claims(chain.genesis(), Alice, 0);
+        claims.timestamp = clock::now() + ahead;
+        let mut block = chain.build(chain.genesis(), &claims, vec![]);
+        seal(&mut block.header, &claims, Alice, chain.rules.boost);
+        block
+    };
+    let limit = chain.rules.furthest_ahead;
+    // Worth fetching up to twice the limit, and not imported before it is due.
+    let early = dated(2 * limit - 1_000);
+    assert_eq!(announced(&chain, &early), None);
     // Neither a failed verification nor a bad block, which would cost the sender, nor an error, which would restart sync.
-    assert!(matches!(chain.import(&block), Err(BlockImportError::MissingState)));
+    assert!(matches!(chain.import(&early), Err(BlockImportError::MissingState)));
     assert_eq!(chain.best_number(), 0);
-    // Ten seconds ahead is fine.
-    claims.timestamp = clock::now() + 10_000;
-    let mut block = chain.build(chain.genesis(), &claims, vec![]);
-    seal(&mut block.header, &claims, Alice, chain.rules.boost);
-    assert!(chain.import(&block).is_ok());
+    let farther = announced(&chain, &dated(2 * limit + 1_000)).unwrap();
+    assert!(matches!(farther, Rejection::NotDue { .. }) && !farther.is_fault_of_sender());
+    assert!(chain.import(&dated(limit - 1_000)).is_ok());
 }
 
 #[test]
@@ -194,30 +207,50 @@ fn a_timestamp_in_the_digest_other_than_the_blocks_is_refused_by_the_runtime() {
     assert_eq!(chain.best_number(), 0);
 }
 
+/// What an orphan that claims this base at this height and date is rejected for, as seen from a best block of height 100 and
+/// difficulty 64.
+fn orphan(chain: &Chain, base: u64, number: u32, after: u64) -> Option<Rejection> {
+    let now = 1_000_000_000;
+    let best = Anchor { number: 100, timestamp: now, difficulty: Difficulty::from(64) };
+    let claims =
+        PreDigest { author: Alice.to_account_id(), base: base.into(), credit: Perbill::zero(), timestamp: now + after };
+    rules::orphan(&claims, number, Vantage { best, finalized: 96, now }, &chain.rules).err()
+}
+
 #[test]
-fn a_header_without_a_known_parent_must_claim_a_plausible_base() {
-    let (chain, first, _) = honest();
-    chain.import(&first).unwrap();
-    let second = chain.block(first.hash(), Alice, 1_000);
-    let claims = read_header(&second.header).unwrap().pre_digest;
-    let orphan = |base: u64| {
-        let mut changed = second.clone();
-        changed.header.parent_hash = sp_core::H256::repeat_byte(7);
-        reclaim(&changed, &PreDigest { base: base.into(), ..claims.clone() }, Alice, chain.rules.boost)
-    };
-    assert_eq!(announced(&chain, &orphan(40)), None);
-    // An hour after our best block a chain of a half-life of a minute is at its floor, whatever the date in the header.
-    assert_eq!(announced(&chain, &orphan(8)), None);
-    let best = Anchor { number: 1, timestamp: claims.timestamp, difficulty: Difficulty::from(64) };
-    let claim = |base: u64, timestamp| PreDigest { base: base.into(), timestamp, ..claims.clone() };
-    let schedule = chain.rules.schedule();
-    let plausible = |claims: &PreDigest, now| rules::plausible(claims, 2, schedule, best, now);
-    assert_eq!(plausible(&claim(4, claims.timestamp), claims.timestamp), Ok(()));
-    assert!(plausible(&claim(3, claims.timestamp), claims.timestamp).is_err());
-    // Dated far ahead, the block gets no easier than what 15 seconds make of it: 2^(-1/4) of 64, and a sixteenth of that.
-    assert_eq!(plausible(&claim(3, u64::MAX), claims.timestamp), Ok(()));
-    assert!(plausible(&claim(2, u64::MAX), claims.timestamp).is_err());
-    assert!(matches!(chain.import(&orphan(40)), Err(BlockImportError::UnknownParent)));
+fn an_orphan_must_claim_a_sixteenth_of_what_our_chain_would_have_at_its_height_or_our_next_and_at_its_date() {
+    let chain = Chain::new();
+    assert_eq!(orphan(&chain, 4, 101, 0), None);
+    assert!(matches!(orphan(&chain, 3, 101, 0), Some(Rejection::Implausible { .. })));
+    // A height that our chain has passed is no excuse for an easy block.
+    for number in 97..=101 {
+        assert!(matches!(orphan(&chain, 3, number, 0), Some(Rejection::Implausible { .. })), "{number}");
+        assert_eq!(orphan(&chain, 4, number, 0), None);
+    }
+    // One that is far above ours at our date must be harder: the chain to there was much too fast.
+    assert_eq!(orphan(&chain, 8, 161, 0), None);
+    assert!(matches!(orphan(&chain, 7, 161, 0), Some(Rejection::Implausible { .. })));
+    assert!(matches!(orphan(&chain, u64::MAX, 1_000_000, 0), Some(Rejection::Implausible { .. })));
+    // A date ahead makes it easier, but no date is farther ahead than the limit: 2^(-1/4) of 64, and a sixteenth of that.
+    assert_eq!(orphan(&chain, 3, 101, 15_000), None);
+    assert!(matches!(orphan(&chain, 2, 101, 15_000), Some(Rejection::Implausible { .. })));
+    assert!(matches!(orphan(&chain, 64, 101, 15_001), Some(Rejection::NotDue { .. })));
+}
+
+#[test]
+fn an_orphan_at_or_below_the_final_height_is_ignored_whatever_its_work() {
+    let chain = Chain::new();
+    for number in [0, 1, 95, 96] {
+        assert_eq!(orphan(&chain, u64::MAX, number, 0), Some(Rejection::BelowFinality { finalized: 96 }));
+    }
+}
+
+#[test]
+fn no_orphan_is_its_senders_fault_for_its_place_or_its_base() {
+    let chain = Chain::new();
+    for (base, number, after) in [(1, 101, 0), (64, 90, 0), (64, 101, 60_000)] {
+        assert!(!orphan(&chain, base, number, after).unwrap().is_fault_of_sender());
+    }
 }
 
 #[test]

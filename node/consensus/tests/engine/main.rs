@@ -5,5 +5,6 @@ mod execution;
 mod finality;
 mod forks;
 mod headers;
-mod penalties;
+mod peer_policy;
 mod queue;
+mod upgrade;

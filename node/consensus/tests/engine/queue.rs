@@ -13,10 +13,13 @@ use weir_consensus::{
     Metrics, Rejection,
 };
 use weir_consensus_testing::{Chain, Options, Sealed};
-use weir_primitives::{consensus::Seal, Hash};
+use weir_primitives::{
+    consensus::{read_header, PreDigest, Seal},
+    Hash,
+};
 use weir_runtime::opaque::Block;
 
-type Result = std::result::Result<BlockImportStatus<u32>, BlockImportError>;
+pub type Result = std::result::Result<BlockImportStatus<u32>, BlockImportError>;
 
 /// What a queue told of the blocks that it was given.
 #[derive(Default)]
@@ -29,7 +32,7 @@ impl Link<Block> for Results {
 }
 
 /// Imports blocks through the queue, in these calls, and waits for all results.
-fn through<S: Strategy>(
+pub fn through<S: Strategy>(
     chain: &Chain,
     strategy: S,
     calls: Vec<Vec<Sealed>>,
@@ -39,7 +42,8 @@ fn through<S: Strategy>(
     let _inside = runtime.enter();
     let spawner = sp_core::testing::TaskExecutor::new();
     let executing = BasicQueue::new(chain.verifier.clone(), Box::new(chain.import_handle()), None, &spawner, None);
-    let ahead = Ahead { strategy, rules: chain.rules.clone(), verdicts: chain.verdicts.clone(), metrics: None };
+    let ahead =
+        Ahead { strategy, our_best: chain.our_best(), verified_headers: chain.verified_headers.clone(), metrics: None };
     let mut queue = Queue::new(executing, ahead, &spawner);
     let peer = PeerId::random();
     let expected: usize = calls.iter().map(Vec::len).sum();
@@ -75,6 +79,10 @@ fn blocks(count: usize) -> Vec<Sealed> {
         .collect()
 }
 
+fn claims(block: &Sealed) -> PreDigest {
+    read_header(&block.header).unwrap().pre_digest
+}
+
 /// The same with a nonce that is not enough.
 fn without_work(block: &Sealed, chain: &Chain) -> Sealed {
     let mut bad = block.clone();
@@ -82,8 +90,10 @@ fn without_work(block: &Sealed, chain: &Chain) -> Sealed {
         let seal = Seal { signature: weir_consensus_testing::sign(Hash::zero(), Alice), nonce };
         bad.header.digest.pop();
         bad.header.digest.push(seal.to_item());
-        if matches!(weir_consensus::header::rules::context_free(&bad.header, &chain.rules), Err(Rejection::Work { .. }))
-        {
+        if matches!(
+            weir_consensus::header::rules::context_free(&bad.header, (&chain.rules).into()),
+            Err(Rejection::Work { .. })
+        ) {
             break;
         }
     }
@@ -105,17 +115,17 @@ fn blocks_are_imported_in_the_order_in_which_they_came_in_whatever_calls() {
 }
 
 #[test]
-fn the_verdict_on_every_block_is_there_before_it_is_imported() {
+fn every_header_is_verified_before_its_block_is_imported() {
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let (chain, made) = (Chain::with(Options { metrics: Some(metrics.clone()), ..Options::default() }), blocks(8));
     through(&chain, Sequential, made.chunks(2).map(<[Sealed]>::to_vec).collect(), BlockOrigin::File);
-    assert!(made.iter().all(|block| chain.verdicts.get(&block.hash()) == Some(Ok(()))));
-    let asked = |outcome| metrics.verdicts.with_label_values(&[outcome]).get();
+    assert!(made.iter().all(|block| chain.verified_headers.get(&block.hash(), (&chain.rules).into()) == Some(Ok(()))));
+    let asked = |outcome| metrics.verified_headers.with_label_values(&[outcome]).get();
     assert_eq!((asked("hit"), asked("miss")), (8, 0));
 }
 
 #[test]
-fn a_bad_block_is_its_senders_fault_and_those_behind_it_in_the_call_are_left_out() {
+fn a_bad_block_is_held_against_its_sender_and_those_behind_it_in_the_call_are_left_out() {
     let (chain, mut made) = (Chain::new(), blocks(6));
     made[3] = without_work(&made[3], &chain);
     let results = through(&chain, Rayon::new(2).unwrap(), vec![made.clone()], BlockOrigin::NetworkInitialSync);
@@ -137,4 +147,61 @@ fn calls_that_do_not_fit_are_refused_and_can_be_sent_again() {
     assert!(results.iter().any(|(result, _)| matches!(result, Ok(BlockImportStatus::ImportedUnknown(..)))));
     let again = through(&chain, Sequential, vec![made], BlockOrigin::NetworkBroadcast);
     assert!(matches!(again[0].0, Ok(BlockImportStatus::ImportedKnown(..))));
+}
+
+/// Blocks in a row on a chain of their own, of which the first is dated this many milliseconds ahead, and the others as soon after
+/// it as may be.
+fn ahead(milliseconds: u64, count: usize) -> Vec<Sealed> {
+    let maker = Chain::with(Options {
+        first_timestamp: Some(weir_consensus::clock::now() + milliseconds),
+        ..Options::default()
+    });
+    let mut parent = maker.genesis();
+    (0..count)
+        .map(|index| {
+            let after = if index == 0 { 0 } else { maker.rules.least_block_interval };
+            let block = maker.block(parent, Alice, after);
+            // Executed without a look at the clock, which is the node's and not the runtime's.
+            maker.force(&block);
+            parent = block.hash();
+            block
+        })
+        .collect()
+}
+
+#[test]
+fn a_block_that_is_not_due_is_imported_exactly_when_it_is_and_those_behind_it_too() {
+    let chain = Chain::new();
+    let limit = chain.rules.furthest_ahead;
+    let made = ahead(limit + 700, 3);
+    let dates: Vec<_> = made.iter().map(|block| claims(block).timestamp).collect();
+    let begun = weir_consensus::clock::now();
+    let results = through(&chain, Sequential, vec![made.clone()], BlockOrigin::NetworkBroadcast);
+    assert!(
+        results.iter().all(|(result, _)| matches!(result, Ok(BlockImportStatus::ImportedUnknown(..)))),
+        "{results:?}"
+    );
+    assert_eq!(chain.best(), made[2].hash());
+    // Not before, and not long after.
+    let over = weir_consensus::clock::now();
+    assert!(over + limit >= dates[2], "imported {} ms early", dates[2] - limit - over);
+    assert!(over - begun < 10_000);
+}
+
+#[test]
+fn a_block_dated_more_than_twice_the_limit_ahead_is_dropped_at_once_and_costs_nobody() {
+    let chain = Chain::new();
+    let made = ahead(2 * chain.rules.furthest_ahead + 5_000, 1);
+    let results = through(&chain, Sequential, vec![made], BlockOrigin::NetworkBroadcast);
+    assert!(matches!(results[0].0, Err(BlockImportError::Cancelled)));
+}
+
+#[test]
+fn a_block_without_work_does_not_wait_for_its_date_and_costs_its_sender() {
+    let chain = Chain::new();
+    let early = ahead(chain.rules.furthest_ahead + 9_000, 1).remove(0);
+    let begun = weir_consensus::clock::now();
+    let results = through(&chain, Sequential, vec![vec![without_work(&early, &chain)]], BlockOrigin::NetworkBroadcast);
+    assert!(matches!(results[0].0, Err(BlockImportError::VerificationFailed(Some(_), _))));
+    assert!(weir_consensus::clock::now() - begun < 5_000);
 }

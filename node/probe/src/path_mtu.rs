@@ -1,4 +1,4 @@
-//! What size of packet the path carries, found before a measurement by sending one of each.
+//! Path MTU discovery: how large a packet the path carries, found before a measurement by sending one of each size.
 //!
 //! Packets are never fragmented, so that one which is too large for a link is lost. The largest that arrives is the size of
 //! the train. A challenger's probes are of its keystream: the digest that the prover sends back shows that the address takes
@@ -49,11 +49,11 @@ pub fn is_same_machine(one: IpAddr, other: IpAddr) -> bool {
 /// The largest probe that arrived so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its size.
+    /// The size of the probe.
     pub size: IpBytes,
-    /// Its digest.
+    /// The digest of the probe.
     pub digest: Digest,
-    /// Where it came from.
+    /// The address that the probe came from.
     pub from: SocketAddr,
 }
 

@@ -1,0 +1,89 @@
+//! Whether this node's clock agrees with its peers'.
+//!
+//! An honest miner dates its template with its clock, and a block is on its way for moments. So the dates of new blocks, against
+//! our clock when they come, tell how far the two are apart. The median over the last blocks counts: miners with less than half of
+//! the hash power cannot move it far. A clock that is off is only warned of: it costs the node itself, and nobody else.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+use weir_primitives::UnixMilliseconds;
+
+/// Over how many blocks the median is taken.
+const BLOCKS: usize = 31;
+/// How many there must be for a verdict.
+const FEWEST: usize = 11;
+/// How far the clock may be off before it is warned of, in milliseconds: a third of the least limit of dates.
+const TOLERANCE_MILLISECONDS: i64 = 5_000;
+/// How often it is warned of.
+const WARN_EVERY: Duration = Duration::from_secs(600);
+
+/// The dates of the last new blocks, against our clock.
+#[derive(Debug, Default)]
+pub struct PeerClocks {
+    /// Our clock less the date, in milliseconds, of each block when it came.
+    ages: VecDeque<i64>,
+    warned: Option<Instant>,
+}
+
+impl PeerClocks {
+    /// A new block of this date came when our clock showed `now`. Returns by how many milliseconds our clock is ahead of the
+    /// others', if enough blocks came to tell.
+    pub fn saw_block(&mut self, date: UnixMilliseconds, now: UnixMilliseconds) -> Option<i64> {
+        let age = i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(i64::try_from(date).unwrap_or(i64::MAX));
+        if self.ages.len() >= BLOCKS {
+            self.ages.pop_front();
+        }
+        self.ages.push_back(age);
+        if self.ages.len() < FEWEST {
+            return None;
+        }
+        let mut sorted: Vec<_> = self.ages.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len().checked_div(2)?).copied()
+    }
+
+    /// Whether an offset is to be warned of now: it is large, and was not warned of lately.
+    pub fn is_to_warn(&mut self, offset_milliseconds: i64, now: Instant) -> bool {
+        let is_off = offset_milliseconds.saturating_abs() > TOLERANCE_MILLISECONDS;
+        let is_time = self.warned.is_none_or(|warned| now.saturating_duration_since(warned) >= WARN_EVERY);
+        if is_off && is_time {
+            self.warned = Some(now);
+        }
+        is_off && is_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_third_of_the_miners_dating_far_ahead_raises_no_warning_and_a_clock_that_is_off_does() {
+        let mut clocks = PeerClocks::default();
+        let mut offset = None;
+        for block in 0..60u64 {
+            let now = 1_000_000 + block * 1_000;
+            offset = clocks.saw_block(if block % 3 == 0 { now + 14_000 } else { now - 400 }, now);
+        }
+        assert_eq!(offset, Some(400));
+        assert!(!clocks.is_to_warn(400, Instant::now()));
+
+        let mut behind = PeerClocks::default();
+        let offset = (0..20u64)
+            .filter_map(|block| behind.saw_block(1_020_000 + block * 1_000, 1_000_000 + block * 1_000))
+            .last();
+        assert_eq!(offset, Some(-20_000));
+        let begun = Instant::now();
+        assert!(behind.is_to_warn(-20_000, begun));
+        assert!(!behind.is_to_warn(-20_000, begun + Duration::from_secs(599)));
+        assert!(behind.is_to_warn(-20_000, begun + Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn few_blocks_say_nothing() {
+        let mut clocks = PeerClocks::default();
+        assert!((0..10).all(|_| clocks.saw_block(0, 1_000_000).is_none()));
+    }
+}
