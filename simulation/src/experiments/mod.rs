@@ -1,4 +1,4 @@
-//! What the hybrid consensus buys, and what it does not. One experiment a file.
+//! What the hybrid consensus buys, and what it does not. One experiment a file; its results have the file's name.
 
 mod identities;
 mod one_resource;
@@ -9,48 +9,68 @@ mod shares;
 mod shocks;
 mod weight_per_hash;
 
-use crate::chain::{lognormal, Author, Chain};
+use crate::{
+    chain::{Author, Chain},
+    random::lognormal,
+    statistics::Estimate,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::{error::Error, path::Path};
 
 /// Hashes per millisecond of everyone honest together.
 const HASH_RATE: f64 = 1_000_000.0;
-/// Mbit/s of everyone together.
-const BANDWIDTH: f64 = 1_000_000.0;
+/// Bits per second of everyone together: a hundred times the least total of the `testnet` preset.
+const BANDWIDTH: f64 = 1e12;
 /// Honest authors, where nothing else is said.
 const AUTHORS: usize = 32;
-/// Blocks over which a share is counted.
-const BLOCKS: usize = 12_000;
+/// Blocks over which a share is counted, where nothing else is said.
+const BLOCKS: u32 = 12_000;
 
 pub type Outcome = Result<(), Box<dyn Error>>;
-type Experiment = fn(&Path, ChaCha8Rng) -> Outcome;
 
-/// Runs all of them.
-pub fn simulate(out: &Path, seed: u64) -> Outcome {
-    let experiments: [(&str, Experiment); 8] = [
-        ("shares of blocks", shares::shares),
-        ("identities", identities::identities),
-        ("attackers with one resource", one_resource::one_resource),
-        ("weight per hash", weight_per_hash::weight_per_hash),
-        ("private forks", private_forks::private_forks),
-        ("selfish mining", selfish_mining::selfish_mining),
-        ("shocks", shocks::shocks),
-        ("an outage", outage::outage),
-    ];
-    for (index, (name, experiment)) in experiments.into_iter().enumerate() {
-        eprintln!("simulating {name} ({} of {})", index + 1, experiments.len());
-        // Each has its own stream, so that one more sample in the first changes nothing in the second.
+/// Something that is simulated.
+pub struct Experiment {
+    /// Also the name of its results.
+    pub name: &'static str,
+    run: fn(&Path, ChaCha8Rng) -> Outcome,
+}
+
+/// All experiments on the consensus.
+pub const CONSENSUS: [Experiment; 8] = [
+    Experiment { name: "shares", run: shares::run },
+    Experiment { name: "identities", run: identities::run },
+    Experiment { name: "one-resource", run: one_resource::run },
+    Experiment { name: "weight-per-hash", run: weight_per_hash::run },
+    Experiment { name: "selfish-mining", run: selfish_mining::run },
+    Experiment { name: "private-forks", run: private_forks::run },
+    Experiment { name: "shocks", run: shocks::run },
+    Experiment { name: "outage", run: outage::run },
+];
+
+impl Experiment {
+    /// Runs it, and writes its results into a folder.
+    pub fn run(&self, out: &Path, seed: u64) -> Outcome {
+        // Each has a stream of its own, so that one more sample in one of them changes nothing in the others.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(index as u64);
-        experiment(out, rng)?;
+        rng.set_stream(self.name.bytes().fold(0, |stream, byte| stream.wrapping_mul(131) + u64::from(byte)));
+        (self.run)(out, rng)
     }
-    Ok(())
 }
 
 /// Authors with equal parts of a total.
 fn equal(count: usize, hash_rate: f64, bandwidth: f64) -> Vec<Author> {
     vec![Author::new(hash_rate / count as f64, (bandwidth / count as f64) as u64); count]
+}
+
+/// Honest authors, and behind them one with a part of all hash power and of all bandwidth.
+///
+/// Where the honest have no bandwidth they are one author: without credit only the sum of their hash power matters.
+fn honest_and_one(hash: f64, bandwidth: f64, honest_bandwidth: f64) -> Vec<Author> {
+    let count = if honest_bandwidth > 0.0 { AUTHORS } else { 1 };
+    let mut authors = equal(count, (1.0 - hash) * HASH_RATE, honest_bandwidth * BANDWIDTH);
+    authors.push(Author::new(hash * HASH_RATE, (bandwidth * BANDWIDTH) as u64));
+    authors
 }
 
 /// Authors whose hash power and bandwidth are lognormal and independent of each other.
@@ -64,20 +84,21 @@ fn spread(count: usize, sigma: f64, rng: &mut ChaCha8Rng) -> Vec<Author> {
         .collect()
 }
 
-/// Which part of the blocks each author of a settled chain makes.
-fn block_shares(chain: &mut Chain, rng: &mut ChaCha8Rng) -> Vec<f64> {
+/// Which part of the blocks one author of a settled chain makes, if all mine by the rules.
+fn author_share(chain: &mut Chain, author: usize, blocks: usize, rng: &mut ChaCha8Rng) -> Estimate {
+    const BATCHES: usize = 20;
+    let length = blocks / BATCHES;
+    let batches: Vec<f64> = (0..BATCHES)
+        .map(|_| (0..length).filter(|_| chain.step(rng) == author).count() as f64 / length as f64)
+        .collect();
+    Estimate::from_batches(&batches)
+}
+
+/// Which part of the blocks each author of a settled chain makes, if all mine by the rules.
+fn block_shares(chain: &mut Chain, blocks: u32, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let mut made = vec![0usize; chain.authors.len()];
-    for _ in 0..BLOCKS {
-        made[chain.step(rng).author] += 1;
+    for _ in 0..blocks {
+        made[chain.step(rng)] += 1;
     }
-    made.iter().map(|count| *count as f64 / BLOCKS as f64).collect()
-}
-
-fn total_rate(chain: &Chain, authors: std::ops::Range<usize>) -> f64 {
-    authors.map(|author| chain.rate(author)).sum()
-}
-
-fn pick(chain: &Chain, authors: std::ops::Range<usize>, rng: &mut ChaCha8Rng) -> usize {
-    let rates: Vec<f64> = authors.clone().map(|author| chain.rate(author)).collect();
-    authors.start + crate::chain::draw(rng, &rates, rates.iter().sum())
+    made.iter().map(|count| *count as f64 / f64::from(blocks)).collect()
 }

@@ -1,18 +1,22 @@
-//! Forks that are mined in secret.
+//! The chance that a fork, mined in secret, overtakes a chain that shows a number of confirmations.
+//!
+//! The fork replaces the public chain when honest miners would follow it and could import it. Below what is depth-finalized
+//! nobody follows any more.
 
-use super::{equal, pick, total_rate, Outcome, AUTHORS, BANDWIDTH, HASH_RATE};
+use super::{equal, Outcome, AUTHORS, BANDWIDTH, HASH_RATE};
 use crate::{
-    chain::{exponential, Chain, Dating, Rules},
+    chain::{Chain, Dating, ForkChoice, Rules},
     plot::{plot, Axis, Mark, Scale, Series},
     table::{decimals, Table},
 };
 use rand_chacha::ChaCha8Rng;
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 /// Private forks that are tried for each chance.
 const FORKS: usize = 1_000;
 /// Blocks between two of them, so that each begins with other buckets and another difficulty.
 const BETWEEN_FORKS: usize = 40;
+const CONFIRMATIONS: [u32; 4] = [6, 12, 32, 64];
 
 /// An attacker who mines a fork in secret.
 #[derive(Clone, Copy)]
@@ -28,11 +32,15 @@ struct Attacker {
 }
 
 impl Attacker {
+    fn authors(&self) -> Range<usize> {
+        AUTHORS..AUTHORS + self.identities
+    }
+
     /// Honest authors and the attacker's identities behind them, all mining honestly.
     fn settled(&self, rng: &mut ChaCha8Rng) -> Chain {
         let mut authors = equal(AUTHORS, HASH_RATE, (1.0 - self.bandwidth) * BANDWIDTH);
         authors.extend(equal(self.identities, self.hash * HASH_RATE, self.bandwidth * BANDWIDTH));
-        Chain::settled(Rules::public(), authors, rng)
+        Chain::settled(Rules::testnet(), authors, rng)
     }
 
     /// Another moment of the same chain, at which the attacker is ready.
@@ -42,8 +50,8 @@ impl Attacker {
         }
         let mut ready = chain.clone();
         if self.is_saving {
-            for _ in 0..ready.rules.depth {
-                step_among(&mut ready, 0..AUTHORS, rng);
+            for _ in 0..ready.rules.credit_cap_blocks {
+                ready.step_among(0..AUTHORS, rng);
             }
         }
         ready
@@ -51,35 +59,26 @@ impl Attacker {
 
     /// For each number of confirmations, whether a fork from here overtakes a chain that shows them.
     fn overtakes(&self, start: &Chain, confirmations: &[u32], rng: &mut ChaCha8Rng) -> Vec<bool> {
-        let mut public = start.clone();
-        let mut private = start.clone();
+        let (mut public, mut private) = (start.clone(), start.clone());
         private.is_frozen = true;
-        let (mut overtaken, fork) = (vec![false; confirmations.len()], start.number);
-        // Below what is depth-finalized nobody follows any more.
-        while public.number <= fork + public.rules.depth {
-            let public_at =
-                public.now.max(public.earliest() as f64) + exponential(rng, total_rate(&public, 0..AUTHORS));
-            let private_from = match self.dating {
-                Dating::Truly => private.now.max(private.earliest() as f64),
-                // Dates that are not the time need not wait for it.
-                Dating::Early | Dating::Late => private.now,
-            };
-            let identities = AUTHORS..AUTHORS + self.identities;
-            let private_at = private_from + exponential(rng, total_rate(&private, identities.clone()));
+        let dates = start.rules.dates;
+        let mut overtaken = vec![false; confirmations.len()];
+        let mut now = start.now;
+        while public.number <= start.number + start.rules.finality_depth {
+            let (public_at, public_author) = public.search(0..AUTHORS, 1.0, public.search_from(now), rng);
+            // What is not shown need not wait until others may search on it.
+            let (private_at, private_author) = private.search(self.authors(), 1.0, now, rng);
             // Whoever is first; the other's search has no memory.
+            now = public_at.min(private_at);
             if public_at <= private_at {
-                public.now = public_at;
-                private.now = public_at;
-                let author = pick(&public, 0..AUTHORS, rng);
-                public.append(author, Dating::Truly);
+                public.append(public_author, now, Dating::True);
             } else {
-                public.now = private_at;
-                private.now = private_at;
-                let author = pick(&private, identities, rng);
-                private.append(author, self.dating);
+                private.append(private_author, now, self.dating);
             }
+            let is_followed =
+                ForkChoice::Margin.replaces(private.weight, public.head()) && dates.due_at(private.date) as f64 <= now;
             for (overtaken, confirmations) in overtaken.iter_mut().zip(confirmations) {
-                *overtaken |= public.number - fork >= *confirmations && private.weight > public.weight;
+                *overtaken |= is_followed && public.number - start.number >= *confirmations;
             }
         }
         overtaken
@@ -97,18 +96,31 @@ impl Attacker {
         }
         counts.into_iter().map(|count| count as f64 / FORKS as f64).collect()
     }
-}
 
-/// The next block of some of the authors.
-fn step_among(chain: &mut Chain, authors: std::ops::Range<usize>, rng: &mut ChaCha8Rng) {
-    chain.now = chain.now.max(chain.earliest() as f64) + exponential(rng, total_rate(chain, authors.clone()));
-    let author = pick(chain, authors, rng);
-    chain.append(author, Dating::Truly);
+    /// The chances with each way to date, each a row of the table. Gives the best of each.
+    fn best_chances(self, table: &mut Table, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        let mut best = vec![0.0f64; CONFIRMATIONS.len()];
+        for dating in Dating::ALL {
+            let chances = Self { dating, ..self }.chances(&CONFIRMATIONS, rng);
+            for (best, chance) in best.iter_mut().zip(&chances) {
+                *best = best.max(*chance);
+            }
+            let mut cells = vec![
+                decimals(self.hash, 1),
+                decimals(self.bandwidth, 1),
+                self.identities.to_string(),
+                if self.is_saving { "yes" } else { "no" }.into(),
+                dating.name().into(),
+            ];
+            cells.extend(chances.iter().map(|chance| decimals(*chance, 3)));
+            table.row(cells);
+        }
+        best
+    }
 }
 
 /// The chance that a private fork overtakes, by resources, identities, dates and confirmations.
-pub fn private_forks(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
-    const CONFIRMATIONS: [u32; 4] = [6, 12, 32, 64];
+pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let mut table = Table::new(&[
         "hash_against_honest",
         "bandwidth_share",
@@ -129,24 +141,8 @@ pub fn private_forks(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
             if bandwidth == 0.0 && (identities > 1 || is_saving) {
                 continue;
             }
-            let mut best = vec![0.0f64; CONFIRMATIONS.len()];
-            for dating in [Dating::Truly, Dating::Early, Dating::Late] {
-                let attacker = Attacker { hash, bandwidth, identities, is_saving, dating };
-                let chances = attacker.chances(&CONFIRMATIONS, &mut rng);
-                for (best, chance) in best.iter_mut().zip(&chances) {
-                    *best = best.max(*chance);
-                }
-                let name = match dating {
-                    Dating::Truly => "true",
-                    Dating::Early => "early",
-                    Dating::Late => "late",
-                };
-                let saved = if is_saving { "yes" } else { "no" };
-                let mut cells = vec![decimals(hash, 1), decimals(bandwidth, 1), identities.to_string(), saved.into()];
-                cells.push(name.into());
-                cells.extend(chances.iter().map(|chance| decimals(*chance, 3)));
-                table.row(cells);
-            }
+            let attacker = Attacker { hash, bandwidth, identities, is_saving, dating: Dating::True };
+            let best = attacker.best_chances(&mut table, &mut rng);
             let is_shown = [(4.0, 0.0), (8.0, 0.0), (4.0, 0.1), (1.0, 0.3)].contains(&(hash, bandwidth));
             if is_shown && identities == 1 {
                 let saved = if is_saving { ", saved up" } else { "" };
@@ -174,7 +170,7 @@ mod tests {
     use rand::SeedableRng;
 
     fn chance(hash: f64, bandwidth: f64, confirmations: u32) -> f64 {
-        let attacker = Attacker { hash, bandwidth, identities: 1, is_saving: false, dating: Dating::Truly };
+        let attacker = Attacker { hash, bandwidth, identities: 1, is_saving: false, dating: Dating::True };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut chain = attacker.settled(&mut rng);
         let starts: Vec<_> = (0..100).map(|_| attacker.ready(&mut chain, &mut rng)).collect();

@@ -1,6 +1,6 @@
 //! Shares of blocks among authors of all sizes.
 
-use super::{block_shares, spread, Outcome, AUTHORS, BANDWIDTH, HASH_RATE};
+use super::{block_shares, spread, Outcome, AUTHORS, BANDWIDTH, BLOCKS, HASH_RATE};
 use crate::{
     chain::{Chain, Rules},
     plot::{plot, Axis, Mark, Scale, Series},
@@ -10,14 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 
 /// The share of blocks of authors with all kinds of shares of hash power and bandwidth.
-pub fn shares(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
+pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let authors = spread(AUTHORS, 1.0, &mut rng);
-    let mut chain = Chain::settled(Rules::public(), authors.clone(), &mut rng);
-    let made = block_shares(&mut chain, &mut rng);
+    let mut chain = Chain::settled(Rules::testnet(), authors.clone(), &mut rng);
+    let made = block_shares(&mut chain, BLOCKS, &mut rng);
     let mut table = Table::new(&["hash_share", "bandwidth_share", "block_share"]);
     let (mut by_hash, mut by_bandwidth) = (vec![], vec![]);
     for (author, share) in authors.iter().zip(&made) {
-        let (hash, bandwidth) = (author.hash_rate / HASH_RATE, author.bandwidth as f64 / BANDWIDTH);
+        let (hash, bandwidth) = (author.hash_rate / HASH_RATE, author.bits_per_second as f64 / BANDWIDTH);
         table.row(vec![decimals(hash, 4), decimals(bandwidth, 4), decimals(*share, 4)]);
         by_hash.push((hash, *share));
         by_bandwidth.push((bandwidth, *share));

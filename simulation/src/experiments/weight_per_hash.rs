@@ -11,14 +11,14 @@ use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 
 /// The weight that a chain makes of each hash, which is what a fork without bandwidth must beat.
-pub fn weight_per_hash(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
+pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let counts = [1, 2, 5, 10, 20, 32, 50, 64, 80, 100, 140, 200, 300];
     let mut table = Table::new(&["authors", "equal", "lognormal"]);
     let (mut even, mut uneven) = (vec![], vec![]);
     let mut sampler = ChaCha8Rng::from_rng(&mut rng)?;
     for count in counts {
         let mut of = |authors: Vec<Author>| {
-            let mut chain = Chain::settled(Rules::public(), authors, &mut rng);
+            let mut chain = Chain::settled(Rules::testnet(), authors, &mut rng);
             for _ in 0..BLOCKS / 4 {
                 chain.step(&mut rng);
             }
