@@ -1,9 +1,13 @@
 //! What the hybrid consensus buys, and what it does not. One experiment a file; its results have the file's name.
 
+mod clocks;
+mod combined_attacks;
+mod forward_dating;
 mod identities;
 mod one_resource;
 mod outage;
 mod private_forks;
+mod reorganisations;
 mod selfish_mining;
 mod shares;
 mod shocks;
@@ -37,13 +41,17 @@ pub struct Experiment {
 }
 
 /// All experiments on the consensus.
-pub const CONSENSUS: [Experiment; 8] = [
+pub const CONSENSUS: [Experiment; 12] = [
     Experiment { name: "shares", run: shares::run },
     Experiment { name: "identities", run: identities::run },
     Experiment { name: "one-resource", run: one_resource::run },
     Experiment { name: "weight-per-hash", run: weight_per_hash::run },
+    Experiment { name: "forward-dating", run: forward_dating::run },
+    Experiment { name: "clocks", run: clocks::run },
     Experiment { name: "selfish-mining", run: selfish_mining::run },
+    Experiment { name: "combined-attacks", run: combined_attacks::run },
     Experiment { name: "private-forks", run: private_forks::run },
+    Experiment { name: "reorganisations", run: reorganisations::run },
     Experiment { name: "shocks", run: shocks::run },
     Experiment { name: "outage", run: outage::run },
 ];
