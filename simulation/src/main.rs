@@ -1,15 +1,23 @@
 //! Seeded simulations of Weir's rules: numbers as CSV, plots as PNG.
 //!
-//! The retarget, the boost credit and the required difficulty are those of `weir-primitives`, the code that the chain
-//! runs. What is simulated around them is who finds the next block, and when: a Poisson process of hashes.
+//! - [`chain`]: the state at the end of a branch, by the rules of a preset, and who finds the next block when.
+//! - [`network`]: miners with clocks and delays, who each follow the branch that they prefer.
+//! - [`experiments`]: what is simulated, one a file.
+//!
+//! Dates, retarget, boost credit, required difficulty and fork choice are the code that the chain runs. What is simulated
+//! around them is who finds the next block, and when: a Poisson process of hashes.
 
 mod chain;
-mod consensus;
+mod experiments;
+mod network;
 mod plot;
+mod random;
+mod statistics;
 mod table;
 
-use clap::Parser;
-use std::{path::PathBuf, process::ExitCode};
+use clap::{builder::PossibleValuesParser, Parser};
+use experiments::{Experiment, Outcome, CONSENSUS};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 /// Simulates Weir's rules, and writes what came out as CSV and PNG.
 #[derive(Parser)]
@@ -17,6 +25,10 @@ struct Arguments {
     /// What to simulate.
     #[arg(value_enum)]
     subject: Subject,
+
+    /// One experiment alone.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(CONSENSUS.iter().map(|one| one.name)))]
+    only: Option<String>,
 
     /// Where the results go.
     #[arg(long, value_name = "FOLDER")]
@@ -33,12 +45,20 @@ enum Subject {
     Consensus,
 }
 
+fn run(arguments: &Arguments) -> Outcome {
+    std::fs::create_dir_all(&arguments.out)?;
+    let Subject::Consensus = arguments.subject;
+    let is_wanted = |experiment: &&Experiment| arguments.only.as_ref().is_none_or(|only| only == experiment.name);
+    for experiment in CONSENSUS.iter().filter(is_wanted) {
+        let begun = Instant::now();
+        experiment.run(&arguments.out, arguments.seed)?;
+        eprintln!("{} took {:.0} s", experiment.name, begun.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = std::fs::create_dir_all(&arguments.out).map_err(Into::into).and_then(|()| match arguments.subject {
-        Subject::Consensus => consensus::simulate(&arguments.out, arguments.seed),
-    });
-    match done {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error}");
