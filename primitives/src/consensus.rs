@@ -4,13 +4,13 @@
 //! height and one fork shares, and from the boost [`credit`] that its author spends, which the chain gives out according
 //! to measured bandwidth. What a block adds to the weight of its chain is the base, whatever was spent on it.
 
-pub mod asert;
 pub mod claims;
 pub mod credit;
 pub mod dates;
 mod difficulty;
 mod digest;
 pub mod fork_choice;
+pub mod retarget;
 
 pub use difficulty::{Difficulty, Work};
 pub use digest::{

@@ -181,8 +181,8 @@ impl Consensus {
     }
 
     /// The schedule of the retarget rule.
-    pub fn schedule(&self) -> crate::consensus::asert::Schedule {
-        crate::consensus::asert::Schedule {
+    pub fn schedule(&self) -> crate::consensus::retarget::Schedule {
+        crate::consensus::retarget::Schedule {
             block_time: self.block_time,
             half_life: self.half_life,
             floor: self.floor_difficulty,

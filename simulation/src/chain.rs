@@ -12,10 +12,10 @@ use sp_runtime::Perbill;
 use std::ops::Range;
 use weir_primitives::{
     consensus::{
-        asert::{retarget, Anchor, Schedule},
         credit::{Bucket, Share, Term, TERMS},
         dates::Dates,
         fork_choice::{is_heavier_branch, Head},
+        retarget::{retarget, Anchor, Schedule},
         Difficulty,
     },
     parameters::Parameters,

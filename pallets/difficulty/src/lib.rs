@@ -61,10 +61,11 @@ use sp_runtime::{Perbill, SaturatedConversion, StateVersion};
 use weights::WeightInfo;
 use weir_primitives::{
     consensus::{
-        asert::{retarget, Anchor},
         claims::{Allowed, FalseClaim},
         credit::{self, Bucket, Share, TERMS},
-        pre_digest_of, Difficulty, PreDigest,
+        pre_digest_of,
+        retarget::{retarget, Anchor},
+        Difficulty, PreDigest,
     },
     epoch_of,
     interfaces::{CurrentBlock, MeasuredProvider, OnAuthored, OnEpoch},

@@ -7,7 +7,7 @@ use sp_blockchain::HeaderBackend;
 use sp_runtime::traits::Block as BlockT;
 use std::sync::Arc;
 use weir_primitives::{
-    consensus::asert::Anchor, parameters::Consensus, runtime_api::ConsensusApi, AccountId, UnixMilliseconds,
+    consensus::retarget::Anchor, parameters::Consensus, runtime_api::ConsensusApi, AccountId, UnixMilliseconds,
 };
 
 /// Our best block, as the anchor of a schedule, and the rules in its state.

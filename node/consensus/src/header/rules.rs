@@ -15,10 +15,11 @@ use sp_runtime::{
 };
 use weir_primitives::{
     consensus::{
-        asert::{retarget, Anchor},
         author_payload,
         dates::Dates,
-        pre_digest_of, read_header, seal_payload, Difficulty, PreDigest, SealedHeader, Work,
+        pre_digest_of, read_header,
+        retarget::{retarget, Anchor},
+        seal_payload, Difficulty, PreDigest, SealedHeader, Work,
     },
     parameters::Consensus,
     BlockNumber, UnixMilliseconds,

@@ -17,7 +17,7 @@ use weir_consensus::{
 };
 use weir_consensus_testing::{meets, mine, reclaim, seal, sign, Chain, Sealed};
 use weir_primitives::consensus::{
-    asert::Anchor, claims::FalseClaim, read_header, Difficulty, DigestError, PreDigest, Seal,
+    claims::FalseClaim, read_header, retarget::Anchor, Difficulty, DigestError, PreDigest, Seal,
 };
 
 /// A chain, an honest child of genesis, and what that claims.
