@@ -5,7 +5,7 @@ use sc_network_common::sync::message::BlockState;
 use std::time::{Duration, Instant};
 use weir_e2e::{
     crowd::{self, Script, Tally},
-    liar::{announcement, Claim},
+    liar::{announcement, Claim, Header},
     Result,
 };
 

@@ -19,13 +19,15 @@ use weir_primitives::Milliseconds;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many blocks have to be on top of the last one that counts: so many are not taken back by miners who agree.
 const SETTLED_BLOCKS: u64 = 6;
-/// How many times longer than on schedule a race may take.
-const PATIENCE: u64 = 3;
+/// How many times longer than on schedule a race may take: miners have the lowest priority, and get little of a busy machine.
+const PATIENCE: u64 = 10;
+/// Twice the limit for dates on every preset, and short, so that the difficulty soon fits what the machine leaves to miners.
+const HALF_LIFE: Milliseconds = 30_000;
 /// How long the miners may take until they are all connected and the first blocks are made.
-const START_WITHIN: Duration = Duration::from_secs(120);
+const START_WITHIN: Duration = Duration::from_secs(240);
 
-/// Writes the spec of a chain for miners side by side: with the dates and the retarget rule of the development chain but for
-/// its block time, so that many blocks take little time.
+/// Writes the spec of a chain for miners side by side: the development chain with a short block time and half-life, so that many
+/// blocks take little time, and with another limit for dates if one is given.
 ///
 /// # Errors
 ///
@@ -40,6 +42,7 @@ pub fn write_fast_chain(
         let consensus = &mut genesis["difficulty"]["parameters"]["consensus"];
         consensus["blockTime"] = block_time.into();
         consensus["leastBlockInterval"] = (block_time / 20).into();
+        consensus["halfLife"] = HALF_LIFE.into();
         if let Some(limit) = limit {
             consensus["furthestAhead"] = limit.into();
         }
