@@ -230,7 +230,7 @@ where
         fail_point::pass(Point::AfterImport, height);
         if matches!(&result, ImportResult::Imported(imported) if imported.is_new_best) {
             let displaced = if parent == best { 0 } else { self.displaced(best, parent) };
-            if let Err(error) = self.finalize(rules.finality_depth) {
+            if let Err(error) = self.finalize(&rules) {
                 tracing::warn!(target: "weir", ?hash, %error, "could not finalize by depth");
             }
             self.report(displaced, &claims, rules.boost);
@@ -271,11 +271,11 @@ where
     }
 
     /// Makes final what is deep enough, unless the node is catching up.
-    fn finalize(&self, finality_depth: u32) -> sp_blockchain::Result<()> {
+    fn finalize(&self, rules: &Consensus) -> sp_blockchain::Result<()> {
         if self.settings.oracle.get().is_some_and(|oracle| oracle.is_major_syncing()) {
             return Ok(());
         }
-        if let Some(hash) = depth::newly_final(&*self.client, finality_depth, self.settings.minimum_weight)? {
+        if let Some(hash) = depth::newly_final(&*self.client, rules, self.settings.minimum_weight, clock::now())? {
             let height = self.client.info().best_number.saturated_into();
             fail_point::pass(Point::BeforeFinality, height);
             self.client.finalize_block(hash, None, true)?;

@@ -1,16 +1,18 @@
 //! Finality by depth: what a node promises itself.
 //!
-//! A block is final for a node when the node's best chain has at least the finality depth of descendants of it, and they weigh
-//! at least half the finality depth times the block's own base difficulty. What leaves the chain below is refused before it is
+//! A block is final for a node when the node's best chain has at least the finality depth of descendants of it, they weigh at
+//! least half the finality depth times the block's own base difficulty, and the node's clock has passed the block's date by half
+//! the time that so many blocks take. The last one matters when the hash power rises suddenly: blocks then come in bursts, dated
+//! ahead of the clock, and many of them are no sign that others have seen them. What leaves the chain below is refused before it is
 //! executed. This is no proof to others: a node that is new, or comes back after long, needs a checkpoint to know that it is on
 //! the chain that others are on.
 
-use crate::import::weight;
+use crate::{header::rules::claims_of, import::weight};
 use sc_client_api::AuxStore;
 use sp_blockchain::{tree_route, HeaderBackend, HeaderMetadata};
 use sp_core::U256;
 use sp_runtime::traits::{Block as BlockT, NumberFor, One, SaturatedConversion, Saturating};
-use weir_primitives::BlockNumber;
+use weir_primitives::{parameters::Consensus, UnixMilliseconds};
 
 /// How many blocks one import makes final at the most, so that a long range does not stall the node.
 const MOST_AT_ONCE: u32 = 256;
@@ -49,16 +51,17 @@ where
     Ok(!tree_route(client, info.finalized_hash, parent)?.retracted().is_empty())
 }
 
-/// The last block that the best chain has made final by depth and weight, if it is a new one. Nothing is final on a chain that
-/// weighs less than `minimum_weight`.
+/// The last block that the best chain has made final, at the time `now`, if it is a new one. Nothing is final on a chain that weighs
+/// less than `minimum_weight`.
 ///
 /// # Errors
 ///
 /// When the database cannot be read.
 pub fn newly_final<Block, C>(
     client: &C,
-    depth: BlockNumber,
+    rules: &Consensus,
     minimum_weight: U256,
+    now: UnixMilliseconds,
 ) -> sp_blockchain::Result<Option<Block::Hash>>
 where
     Block: BlockT,
@@ -66,6 +69,8 @@ where
     C: AuxStore + HeaderBackend<Block>,
 {
     let info = client.info();
+    let depth = rules.finality_depth;
+    let least_age = rules.block_time.saturating_mul(depth.into()).checked_div(2).unwrap_or(0);
     let Some(deepest) = info.best_number.saturated_into::<u32>().checked_sub(depth) else { return Ok(None) };
     let finalized = info.finalized_number.saturated_into::<u32>();
     let last = deepest.min(finalized.saturating_add(MOST_AT_ONCE));
@@ -82,6 +87,10 @@ where
         let base = own_weight.saturating_sub(parent_weight);
         let above = best_weight.saturating_sub(own_weight);
         if above.saturating_mul(U256::from(2)) < base.saturating_mul(U256::from(depth)) {
+            break;
+        }
+        let date = client.header(hash)?.and_then(|header| claims_of(&header)).map_or(0, |claims| claims.timestamp);
+        if date.saturating_add(least_age) > now {
             break;
         }
         found = Some(hash);

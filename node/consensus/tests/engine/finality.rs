@@ -39,6 +39,20 @@ fn descendants_that_weigh_too_little_do_not_finalize() {
 }
 
 #[test]
+fn a_burst_of_blocks_dated_ahead_of_the_clock_makes_nothing_final_before_the_clock_gets_there() {
+    // In a hurry: half of the time that the finality depth takes lies ahead.
+    let depth = u64::from(FINALITY_DEPTH);
+    let now = weir_consensus::clock::now();
+    let chain = Chain::with(Options { first_timestamp: Some(now), ..Options::default() });
+    let first = chain.extend(chain.genesis(), Alice, 1, 0)[0];
+    let burst = chain.extend(first, Alice, 3 * depth as usize, chain.rules.least_block_interval);
+    assert_eq!(chain.finalized(), 0);
+    std::thread::sleep(std::time::Duration::from_millis(depth * chain.rules.block_time / 2 + 100));
+    chain.extend(*burst.last().unwrap(), Alice, 1, chain.rules.least_block_interval);
+    assert!(chain.finalized() >= 1);
+}
+
+#[test]
 fn a_reorganisation_one_block_less_deep_than_finality_happens() {
     let (chain, hashes) = grown(8);
     assert_eq!(chain.finalized(), 4);
