@@ -26,7 +26,7 @@ const START_LOOKS: usize = 1_200;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A block that a header can be made on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Parent {
     /// The hash of the block.
     pub hash: sp_core::H256,

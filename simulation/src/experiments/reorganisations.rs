@@ -15,6 +15,9 @@ use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use weir_primitives::BlockNumber;
 
+/// A policy that is compared: its name, how it follows from the rules, and its mark in the plot.
+type Compared = (&'static str, fn(Rules) -> Policy, Mark);
+
 const FACTOR: f64 = 100.0;
 /// How long is watched after the shock, in milliseconds.
 const WATCHED: f64 = 2.0 * 3_600_000.0;
@@ -43,7 +46,7 @@ fn shock(policy: fn(Rules) -> Policy, miners: usize, delay: f64, rng: &mut ChaCh
 }
 
 pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
-    let policies: [(&str, fn(Rules) -> Policy, Mark); 2] = [
+    let policies: [Compared; 2] = [
         ("rule", |_| Policy::Rule, Mark::LineAndDots),
         ("hold to L", |rules| Policy::Holds(rules.dates.limit), Mark::Dashed),
     ];

@@ -21,10 +21,13 @@ pub struct OurBest {
     pub date: Option<UnixMilliseconds>,
 }
 
+/// A best block's hash, and what was found out about it.
+type Known<H> = (H, OurBest);
+
 /// Looks it up, once for each best block.
 pub struct OurBestReader<Block: BlockT, C> {
     client: Arc<C>,
-    known: Arc<Mutex<Option<(Block::Hash, OurBest)>>>,
+    known: Arc<Mutex<Option<Known<Block::Hash>>>>,
 }
 
 impl<Block: BlockT, C> Clone for OurBestReader<Block, C> {

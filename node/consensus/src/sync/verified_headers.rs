@@ -8,10 +8,13 @@ use std::{hash::Hash, sync::Arc};
 /// How many results are kept. The oldest give way.
 pub const MOST_HEADERS: u32 = 1 << 14;
 
+/// By which rules a header was checked, and what came of it.
+type Found = (HeaderRules, Result<(), Rejection>);
+
 /// Results for headers, under the hashes of the whole headers, each with the rules that it was checked by. Whoever asks computes
 /// that hash itself: a result under the hash that a peer names would be one that the peer chose.
 #[derive(Clone)]
-pub struct VerifiedHeaders<H>(Arc<Mutex<LruMap<H, (HeaderRules, Result<(), Rejection>)>>>);
+pub struct VerifiedHeaders<H>(Arc<Mutex<LruMap<H, Found>>>);
 
 impl<H: Hash + Eq> Default for VerifiedHeaders<H> {
     fn default() -> Self {

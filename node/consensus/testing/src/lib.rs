@@ -371,7 +371,7 @@ impl Chain {
         params.post_hash = Some(block.hash());
         params.state_action = StateAction::Execute;
         params.fork_choice = Some(ForkChoiceStrategy::Custom(true));
-        futures::executor::block_on((&*self.client).import_block(params)).unwrap();
+        futures::executor::block_on(self.client.import_block(params)).unwrap();
     }
 
     /// Its block import, to be given away.

@@ -37,6 +37,9 @@ const ON_TIME: u64 = 1_000;
 /// What peers answer with: a chain, by height. A peer that has none never answers.
 type Peers = Mutex<HashMap<PeerId, BTreeMap<u32, Sealed>>>;
 
+/// A request, and whom it goes to.
+type Request = (PeerId, BlockRequest<Block>);
+
 #[derive(Clone)]
 struct Downloader {
     protocol: ProtocolName,
@@ -44,7 +47,7 @@ struct Downloader {
     /// Who answers every request with one and the same block.
     forgers: Arc<Mutex<HashMap<PeerId, Sealed>>>,
     /// All that was requested.
-    requests: Arc<Mutex<Vec<(PeerId, BlockRequest<Block>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl std::fmt::Debug for Downloader {
@@ -340,7 +343,7 @@ fn what_is_fetched_while_the_chain_is_recent_is_relayed_whatever_heights_liars_c
     let (chain, blocks) = grown(6);
     let next = chain.block(blocks[5].hash(), Alice, ON_TIME);
     let mut node = Node::with(chain);
-    let honest = node.connect(blocks[5].hash(), 6, Some([&blocks[..], &[next.clone()]].concat()));
+    let honest = node.connect(blocks[5].hash(), 6, Some([&blocks[..], std::slice::from_ref(&next)].concat()));
     for salt in 0..20 {
         node.connect(Hash::from_low_u64_be(salt), 1_000_000, None);
     }
@@ -545,7 +548,7 @@ fn a_block_of_equal_height_is_fetched_from_a_new_peer_since_it_may_be_heavier() 
         block
     };
     let mut node = Node::with(copy(&blocks));
-    let peer = node.connect(heavy.hash(), 3, Some([&blocks[..2], &[heavy.clone()]].concat()));
+    let peer = node.connect(heavy.hash(), 3, Some([&blocks[..2], std::slice::from_ref(&heavy)].concat()));
     let asked = node.downloader.requests.lock().iter().any(|(from, request)| {
         *from == peer && request.from == FromBlock::Hash(heavy.hash()) && request.fields.contains(BlockAttributes::BODY)
     });
@@ -563,7 +566,7 @@ fn a_peer_whose_block_the_runtime_refuses_is_banned_once_and_those_who_announce_
     bad.header.state_root = Hash::repeat_byte(1);
     seal(&mut bad.header, &claims, Alice, chain.rules.boost);
     let mut node = Node::with(chain);
-    let sender = node.connect(blocks[2].hash(), 3, Some([&blocks[..], &[bad.clone()]].concat()));
+    let sender = node.connect(blocks[2].hash(), 3, Some([&blocks[..], std::slice::from_ref(&bad)].concat()));
     node.announce(sender, &bad.header);
     assert_eq!(node.banned(), [sender]);
     let before = node.requests();

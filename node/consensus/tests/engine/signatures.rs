@@ -129,7 +129,7 @@ fn a_block_with_a_wrong_signature_is_bad_whether_others_were_verified_ahead_or_n
         forge(&|bytes| bytes[SIGNATURE].copy_from_slice(&honest.body[1].inner()[SIGNATURE])),
     ];
     for bad in forgeries {
-        let (results, chain) = import_both_ways(&[bad.clone()]);
+        let (results, chain) = import_both_ways(std::slice::from_ref(&bad));
         assert!(results[0].starts_with("Err(BadBlock"), "{results:?}");
         assert!(chain.bad_blocks.is_bad(&bad.hash()));
         assert_eq!(chain.best(), chain.genesis());

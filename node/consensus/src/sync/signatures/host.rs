@@ -238,9 +238,9 @@ mod tests {
             let store = VerifiedSignatures::default();
             let right = Arguments::honest(scheme, 1, b"right".to_vec());
             let wrong = tell(right.clone(), Lie::LongerMessage);
-            assert!(right.with(kept_of(&store, 0, &[right.clone()])));
+            assert!(right.with(kept_of(&store, 0, std::slice::from_ref(&right))));
             assert_eq!((store.found(), store.missed()), (1, 0));
-            assert!(kept_of(&store, 1, &[wrong.clone()]).is_none());
+            assert!(kept_of(&store, 1, std::slice::from_ref(&wrong)).is_none());
             assert!(!wrong.with(kept_of(&store, 2, &[right])));
             assert_eq!((store.found(), store.missed()), (1, 1));
         }
