@@ -8,7 +8,7 @@
 //! - [`liar`]: a peer that keeps to no rule; [`crowd`]: many of them that attack one node.
 //! - [`transfer`]: transactions as a wallet makes them.
 //! - [`claims`]: what a network must show.
-//! - [`reference`]: the pages of `docs/reference/`.
+//! - [`mod@reference`]: the pages of `docs/reference/`.
 
 pub mod claims;
 pub mod crowd;
