@@ -30,11 +30,20 @@ pub struct PeerClocks {
 }
 
 impl PeerClocks {
-    /// A new block of this date came when our clock showed `now`; `is_earliest` says that its parent allows no earlier one. Returns by how many milliseconds our clock is ahead of the
-    /// others', if enough blocks came to tell.
+    /// A new block of this date came when our clock showed `now`; `is_earliest` says that its parent allows no earlier one. Returns by
+    /// how many milliseconds our clock is ahead of the others', if enough blocks came to tell.
     pub fn saw_block(&mut self, date: UnixMilliseconds, is_earliest: bool, now: UnixMilliseconds) -> Option<i64> {
         let signed = |time: UnixMilliseconds| i64::try_from(time).unwrap_or(i64::MAX);
-        let age = if is_earliest { 0 } else { signed(now).saturating_sub(signed(date)) };
+        self.push(if is_earliest { 0 } else { signed(now).saturating_sub(signed(date)) })
+    }
+
+    /// A block came that no peer announced: one of our own, most likely. It counts as one that agrees, or in a small network each
+    /// miner would see more of the others' blocks than there are.
+    pub fn saw_own_block(&mut self) {
+        let _ = self.push(0);
+    }
+
+    fn push(&mut self, age: i64) -> Option<i64> {
         if self.ages.len() >= BLOCKS {
             self.ages.pop_front();
         }
@@ -86,6 +95,25 @@ mod tests {
         assert!(behind.is_to_warn(-20_000, begun));
         assert!(!behind.is_to_warn(-20_000, begun + Duration::from_secs(599)));
         assert!(behind.is_to_warn(-20_000, begun + Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn of_three_miners_one_that_dates_far_ahead_makes_none_of_the_others_doubt_its_clock() {
+        let mut clocks = PeerClocks::default();
+        let mut worst = 0;
+        for block in 0..90u64 {
+            let now = 1_000_000 + block * 1_000;
+            let offset = match block % 3 {
+                0 => clocks.saw_block(now + 13_500, false, now),
+                1 => clocks.saw_block(now - 100, false, now),
+                _ => {
+                    clocks.saw_own_block();
+                    None
+                },
+            };
+            worst = offset.map_or(worst, |offset| worst.max(offset.abs()));
+        }
+        assert!(worst <= 100, "{worst}");
     }
 
     #[test]

@@ -488,6 +488,9 @@ where
     }
 
     fn update_chain_info(&mut self, best_hash: &B::Hash, best_number: NumberFor<B>) {
+        if self.places.peek(best_hash).is_none() && !self.is_behind() {
+            self.clocks.saw_own_block();
+        }
         self.note_best(best_number);
         self.inner.update_chain_info(best_hash, best_number);
     }
