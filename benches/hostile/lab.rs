@@ -159,9 +159,9 @@ pub fn resident_mib(process: u32) -> Result<f64> {
     Ok(kib / 1_024.0)
 }
 
-/// A block of a node, as a parent.
+/// A block of a node, as a parent of children by nobody in particular.
 async fn parent(node: &Node, hash: H256) -> Result<Parent> {
-    let next: Option<NextBlock> = node.ask("ConsensusApi_next_block", (), Some(hash)).await?;
+    let next: Option<NextBlock> = node.ask("ConsensusApi_next_block", AccountId::new([0; 32]), Some(hash)).await?;
     let number = header(node, hash).await?.number;
     Ok(Parent { hash: sp_core::H256(hash.0), number, next: next.ok_or("the chain has no parameters")? })
 }
