@@ -1,6 +1,6 @@
 //! What our best block says about headers whose parent is not there to be asked.
 
-use crate::header::rules::{claims_of, height, HeaderRules};
+use crate::header::rules::{claims_of, height};
 use parking_lot::Mutex;
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
@@ -62,10 +62,5 @@ where
         let best = OurBest { anchor, rules: next.rules, date };
         *known = Some((hash, best.clone()));
         Some(best)
-    }
-
-    /// The rules that a header alone is checked by.
-    pub fn header_rules(&self) -> Option<HeaderRules> {
-        self.read().map(|best| HeaderRules::from(&best.rules))
     }
 }
