@@ -1,6 +1,6 @@
 //! Makes blocks: one task that keeps a template ready, and threads that search for its nonce.
 //!
-//! The task builds a template on the best block ([`template`]), and a new one when there is another best block, when transactions
+//! The task builds a template on the best block (`template`), and a new one when there is another best block, when transactions
 //! arrive, and before its date gets old. The threads take what they search from a [`board`]; when there is another best block
 //! they leave the old one at once, and search a template without transactions until the full one is built: who rests meanwhile
 //! leaves blocks to whoever does not. What is found is imported, and so published, at once.
