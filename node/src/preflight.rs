@@ -5,7 +5,7 @@ use codec::Decode;
 use sc_chain_spec::ChainType;
 use sc_cli::Error;
 use sc_service::{error::Error as ServiceError, ChainSpec, Configuration};
-use sp_api::ProvideRuntimeApi;
+use sp_api::{ApiExt, ProvideRuntimeApi};
 use sp_blockchain::HeaderBackend;
 use sp_core::{crypto::DEV_PHRASE, ecdsa, ed25519, sr25519, storage::Storage, Pair};
 use sp_io::hashing::twox_128;
@@ -151,6 +151,14 @@ pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) ->
 pub fn follows_its_rules(client: &FullClient) -> Result<(), ServiceError> {
     // Those of the best block: a node that prunes has no state of genesis any more.
     let best = client.info().best_hash;
+    // A runtime of before answers in layouts of before.
+    let is_present = client.runtime_api().has_api_with::<dyn ConsensusApi<Block>, _>(best, |version| version == 2);
+    if !is_present.map_err(|error| ServiceError::Other(format!("the runtime of the chain cannot be asked: {error}")))? {
+        return Err(ServiceError::Other(
+            "this node cannot follow the chain: its runtime answers another version of questions; use another build"
+                .into(),
+        ));
+    }
     let asked = client.runtime_api().parameters(best).map_err(|error| error.to_string());
     let parameters = asked.and_then(|found| found.ok_or_else(|| "its genesis sets none".into())).map_err(|error| {
         ServiceError::Other(format!("this is no chain of this node: it has no parameters ({error})"))

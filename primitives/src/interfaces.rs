@@ -1,6 +1,6 @@
 //! What pallets tell and ask each other, so that none depends on another's crate.
 
-use crate::{AccountId, EpochIndex, UnixMilliseconds};
+use crate::{AccountId, BlockNumber, Epoch, EpochIndex, UnixMilliseconds};
 
 /// What a provider was measured to have when an epoch began.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,18 +26,25 @@ impl OnAuthored for () {
 /// Is told of the start of each epoch but the first, in its first block.
 pub trait OnEpoch {
     /// `epoch` begins, and `providers` are those with guaranteed bandwidth.
-    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]);
+    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]);
 }
 
 impl OnEpoch for () {
-    fn on_epoch(_: EpochIndex, _: &[MeasuredProvider]) {}
+    fn on_epoch(_: Epoch, _: &[MeasuredProvider]) {}
 }
 
 impl<A: OnEpoch, B: OnEpoch> OnEpoch for (A, B) {
-    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]) {
+    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
         A::on_epoch(epoch, providers);
         B::on_epoch(epoch, providers);
     }
+}
+
+/// Knows the epochs.
+pub trait Epochs {
+    /// The index of the epoch of a block that is the current one or the next. Right in the first block of an epoch too, before
+    /// anything was told of it.
+    fn index_at(number: BlockNumber) -> EpochIndex;
 }
 
 /// Knows the block that is being executed, from its first moment on.

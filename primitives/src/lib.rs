@@ -6,6 +6,7 @@
 //! all call the same ones.
 //!
 //! - [`consensus`]: header digests, proof of work, retarget, boost credit.
+//! - [`epoch`]: what an epoch is.
 //! - [`interfaces`]: what pallets tell each other.
 //! - [`measurement`]: the draw of committees, reports, the estimator.
 //! - [`parameters`]: what a chain fixes at genesis.
@@ -26,11 +27,13 @@
 extern crate alloc;
 
 pub mod consensus;
+pub mod epoch;
 pub mod interfaces;
 pub mod measurement;
 pub mod parameters;
 pub mod runtime_api;
 
+pub use epoch::Epoch;
 use sp_runtime::{
     traits::{IdentifyAccount, Verify},
     MultiSignature,
@@ -57,15 +60,3 @@ pub type EpochIndex = u32;
 
 /// The smallest unit of the token, of which one WEIR has this many.
 pub const PLANCK_PER_WEIR: Balance = 1_000_000_000_000;
-
-/// The epoch that a block belongs to.
-///
-/// A length of zero, which [`parameters::Parameters::check`] refuses, counts as one.
-pub fn epoch_of(block: BlockNumber, epoch_blocks: BlockNumber) -> EpochIndex {
-    block.checked_div(epoch_blocks.max(1)).unwrap_or(0)
-}
-
-/// The first block of an epoch, or the greatest number where it would not fit.
-pub fn first_block_of(epoch: EpochIndex, epoch_blocks: BlockNumber) -> BlockNumber {
-    epoch.saturating_mul(epoch_blocks.max(1))
-}

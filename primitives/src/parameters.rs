@@ -2,14 +2,19 @@
 //!
 //! It is stored in the state by the first block and never changed but by a runtime upgrade. Nodes read it from there, and
 //! refuse a chain whose [`Parameters::version`] they do not know.
+//!
+//! The encoding begins with the version, and every layout that a chain was ever made with decodes ([`former`]): a field that is
+//! added makes no state unreadable, even where the migration that writes the new layout has not run.
 
-use crate::{consensus::Difficulty, Balance, BlockNumber, Milliseconds, UnixMilliseconds};
-use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+pub mod former;
+
+use crate::{consensus::Difficulty, Balance, BlockNumber, Epoch, Milliseconds, UnixMilliseconds};
+use codec::{Decode, DecodeWithMemTracking, Encode, Input, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 /// The version of the rules that this code implements.
-pub const RULES_VERSION: u32 = 2;
+pub const RULES_VERSION: u32 = 3;
 
 /// The most challengers that one challenge can have.
 pub const MAX_COMMITTEE: u32 = 32;
@@ -19,7 +24,7 @@ pub const MAX_WINDOW: u32 = 32;
 
 /// All parameters of a chain.
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+    Clone, Debug, PartialEq, Eq, Encode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parameters {
@@ -67,7 +72,7 @@ pub struct Consensus {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Measurement {
-    /// The length of an epoch.
+    /// The length of the first epoch, and of those after it until another one is decided.
     pub epoch_blocks: BlockNumber,
     /// At how many instants of an epoch challenges start.
     pub instants: u32,
@@ -103,10 +108,29 @@ pub struct Measurement {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Token {
-    /// What part of the tokens that were never issued an epoch may issue: one in this many.
+    /// What part of the tokens that were never issued each block of an epoch adds to the epoch's emission: one in this many.
     pub emission_divisor: u64,
     /// The time over which a reward vests. A multiple of 32.
     pub vesting_blocks: BlockNumber,
+    /// The least sum of all guaranteed bandwidth for which the whole share of capacity is paid: B_pay. Below it, each bit per
+    /// second is paid as if there were so many; the rest stays unissued.
+    pub full_pay_bits_per_second: u64,
+}
+
+impl Decode for Parameters {
+    fn decode<I: Input>(input: &mut I) -> Result<Self, codec::Error> {
+        match u32::decode(input)? {
+            1 => former::V1::decode(input).map(Into::into),
+            2 => former::V2::decode(input).map(Into::into),
+            RULES_VERSION => Ok(Self {
+                version: RULES_VERSION,
+                consensus: Decode::decode(input)?,
+                measurement: Decode::decode(input)?,
+                token: Decode::decode(input)?,
+            }),
+            _ => Err("parameters of an unknown version of the rules".into()),
+        }
+    }
 }
 
 impl Parameters {
@@ -164,7 +188,12 @@ impl Parameters {
                 "T_min is shorter than 20 times the clock tolerance",
             ),
             (measurement.least_time_us >= 1 && measurement.train_us >= 1, "a train or T_min has no length"),
-            (token.emission_divisor >= 1, "the emission divisor is zero"),
+            // Else an epoch could issue more than all there is.
+            (
+                token.emission_divisor >= u64::from(measurement.epoch_blocks),
+                "an epoch may issue more than was never issued",
+            ),
+            (token.full_pay_bits_per_second >= 1, "the bandwidth for full pay is zero"),
             (
                 token.vesting_blocks >= 32 && token.vesting_blocks.checked_rem(32) == Some(0),
                 "the vesting time is not a multiple of 32 blocks",
@@ -211,9 +240,15 @@ impl Measurement {
 
     /// The start of the challenges of an instant, counted from 1, in an epoch whose first block has the given timestamp:
     /// the instants lie evenly over the first half of an epoch that is on schedule.
-    pub fn instant(&self, epoch_start: UnixMilliseconds, instant: u32, block_time: Milliseconds) -> UnixMilliseconds {
+    pub fn instant(
+        &self,
+        epoch: Epoch,
+        epoch_start: UnixMilliseconds,
+        instant: u32,
+        block_time: Milliseconds,
+    ) -> UnixMilliseconds {
         let offset = u64::from(instant)
-            .saturating_mul(u64::from(self.epoch_blocks))
+            .saturating_mul(u64::from(epoch.blocks))
             .saturating_mul(block_time)
             .checked_div(u64::from(self.instants).saturating_mul(2).max(1))
             .unwrap_or(0);

@@ -93,8 +93,9 @@ pub struct Supply {
 
 sp_api::decl_runtime_apis! {
     /// Block production.
+    #[api_version(2)]
     pub trait ConsensusApi {
-        /// The parameters of the chain; none if its genesis set none, and then it has no blocks.
+        /// The parameters of the chain, with what was tuned of them; none if its genesis set none, and then it has no blocks.
         fn parameters() -> Option<Parameters>;
         /// What a child of this block by an author is checked against; none on a chain without parameters.
         fn next_block(author: AccountId) -> Option<NextBlock>;

@@ -1,12 +1,13 @@
 //! What the node and wallets call.
 
 use crate::{
-    AccountId, Balance, Bandwidth, Block, Difficulty, Executive, InherentDataExt, Nonce, Runtime, RuntimeCall,
-    RuntimeGenesisConfig, System, Token, TransactionPayment, VERSION,
+    tunables::Tuned, AccountId, Balance, Bandwidth, Block, Difficulty, Executive, InherentDataExt, Nonce, Runtime,
+    RuntimeCall, RuntimeGenesisConfig, System, Token, TransactionPayment, VERSION,
 };
 use alloc::vec::Vec;
 use frame_support::{
     genesis_builder_helper::{build_state, get_preset},
+    traits::Get,
     weights::Weight,
 };
 use sp_api::impl_runtime_apis;
@@ -18,7 +19,7 @@ use sp_runtime::{
 };
 use sp_version::RuntimeVersion;
 use weir_primitives::{
-    epoch_of,
+    interfaces::Epochs,
     measurement::Duty,
     parameters::Parameters,
     runtime_api::{ChallengerStatus, NextBlock, ProviderStatus, Supply},
@@ -167,7 +168,7 @@ impl_runtime_apis! {
 
     impl weir_primitives::runtime_api::ConsensusApi<Block> for Runtime {
         fn parameters() -> Option<Parameters> {
-            Difficulty::parameters()
+            Tuned::get()
         }
 
         fn next_block(author: AccountId) -> Option<NextBlock> {
@@ -178,8 +179,7 @@ impl_runtime_apis! {
 
     impl weir_primitives::runtime_api::MeasurementApi<Block> for Runtime {
         fn epoch() -> EpochIndex {
-            Difficulty::parameters()
-                .map_or(0, |parameters| epoch_of(System::block_number(), parameters.measurement.epoch_blocks))
+            Bandwidth::index_at(System::block_number())
         }
 
         fn duties(account: AccountId) -> Vec<Duty> {

@@ -25,10 +25,10 @@ const MBIT: u64 = 1_000_000;
 const SECONDS: u64 = 1_000;
 const MINUTES: u64 = 60 * SECONDS;
 
-/// About 8 % a year of what was never issued, if epochs keep to their schedule: (365.25 days / epoch) / ln(1/0.92).
-const fn emission_divisor(epoch_seconds: u64) -> u64 {
+/// About 8 % a year of what was never issued, if blocks keep to their schedule: (365.25 days / block time) / ln(1/0.92).
+const fn emission_divisor(block_seconds: u64) -> u64 {
     // 31 557 600 s / 0.08338 = 378 479 252 s.
-    378_479_252 / epoch_seconds
+    378_479_252 / block_seconds
 }
 
 /// The parameters of a single node for development.
@@ -63,7 +63,11 @@ pub fn development() -> Parameters {
             challenger_bond: 100 * PLANCK_PER_WEIR,
             unbonding_blocks: 20,
         },
-        token: Token { emission_divisor: emission_divisor(10), vesting_blocks: 96 },
+        token: Token {
+            emission_divisor: emission_divisor(1),
+            vesting_blocks: 96,
+            full_pay_bits_per_second: 750 * MBIT,
+        },
     }
 }
 
@@ -80,7 +84,7 @@ pub fn local_testnet() -> Parameters {
             ..base.consensus
         },
         measurement: Measurement { epoch_blocks: 20, unbonding_blocks: 40, ..base.measurement },
-        token: Token { emission_divisor: emission_divisor(40), vesting_blocks: 96 },
+        token: Token { emission_divisor: emission_divisor(2), ..base.token },
         ..base
     }
 }
@@ -114,8 +118,14 @@ pub fn testnet() -> Parameters {
             unbonding_blocks: 28_800,
             ..base.measurement
         },
-        // 30 days.
-        token: Token { emission_divisor: emission_divisor(3_600), vesting_blocks: 432_000 },
+        token: Token {
+            emission_divisor: emission_divisor(6),
+            // 30 days.
+            vesting_blocks: 432_000,
+            // A proven Mbit/s, whose bond is one WEIR, gets at the most a 500th of that in an hour: fake bandwidth takes three weeks to
+            // earn what it cost to bond.
+            full_pay_bits_per_second: 1_600_000 * MBIT,
+        },
         ..base
     }
 }

@@ -3,7 +3,9 @@
 //! - [`configs`]: what each pallet is configured with.
 //! - [`apis`]: what the node and wallets call.
 //! - [`genesis`]: the presets that chain specs are made from.
+//! - [`migrations`]: what an upgrade to this runtime does to the state.
 //! - `signed_extrinsics`: what signatures cover, for nodes that verify them ahead.
+//! - [`tunables`]: what can be changed while the chain runs, and how far.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![recursion_limit = "512"]
@@ -24,8 +26,10 @@ pub mod apis;
 mod benchmarks;
 pub mod configs;
 pub mod genesis;
+pub mod migrations;
 #[cfg(feature = "std")]
 pub mod signed_extrinsics;
+pub mod tunables;
 
 #[cfg(feature = "std")]
 pub use apis::RuntimeApi;
@@ -74,16 +78,13 @@ pub type SignedPayload = generic::SignedPayload<RuntimeCall, TxExtension>;
 pub type Executive =
     frame_executive::Executive<Runtime, Block, frame_system::ChainContext<Runtime>, Runtime, AllPalletsWithSystem>;
 
-/// The migrations that an upgrade to this runtime runs, in their order.
-pub type Migrations = (pallet_difficulty::migrations::v2::Migration<Runtime>,);
-
 /// The version of the runtime.
 #[sp_version::runtime_version]
 pub const VERSION: RuntimeVersion = RuntimeVersion {
     spec_name: alloc::borrow::Cow::Borrowed("weir"),
     impl_name: alloc::borrow::Cow::Borrowed("weir"),
     authoring_version: 1,
-    spec_version: 2,
+    spec_version: 3,
     impl_version: 1,
     apis: apis::RUNTIME_API_VERSIONS,
     transaction_version: 1,
@@ -131,4 +132,8 @@ mod runtime {
     pub type Proxy = pallet_proxy;
     #[runtime::pallet_index(10)]
     pub type Sudo = pallet_sudo;
+    #[runtime::pallet_index(11)]
+    pub type MultiBlockMigrations = pallet_migrations;
+    #[runtime::pallet_index(12)]
+    pub type Parameters = pallet_parameters;
 }

@@ -22,11 +22,13 @@ use weir_primitives::{
         peer_payload, report_payload, Endpoints, Outcome, PeerKey, Report,
     },
     parameters::MAX_WINDOW,
-    AccountId, Balance, PLANCK_PER_WEIR,
+    AccountId, Balance, Epoch, PLANCK_PER_WEIR,
 };
 
 /// What is held in benchmarks.
 const BOND: Balance = PLANCK_PER_WEIR;
+/// An epoch that begins.
+const FIRST: Epoch = Epoch { index: 1, first: 10, blocks: 10 };
 /// Where benchmarks keep their identity keys.
 const KEY_TYPE: KeyTypeId = KeyTypeId(*b"benc");
 
@@ -99,12 +101,12 @@ fn fill<T: Config>() {
     }
 }
 
-/// An epoch whose challenges are all past their deadline.
-fn overdue<T: Config>() {
+/// An epoch whose challenges all take reports: they start at zero, and so does the clock.
+fn begun<T: Config>() {
     fill::<T>();
-    Pallet::<T>::start_epoch(1);
+    Pallet::<T>::start_epoch(FIRST);
     Pallet::<T>::set_seed(2, 0);
-    let plan = Plans::<T>::get(2).map(|plan| Plan { start: Some(0), ..plan });
+    let plan = Plans::<T>::get(2).map(|plan| Plan { start: Some((Epoch { blocks: 0, ..FIRST.next(1) }, 0)), ..plan });
     Plans::<T>::set(2, plan);
     OpenEpochs::<T>::mutate(|open| open.force_push(2));
 }
@@ -124,7 +126,7 @@ mod benchmarks {
     #[benchmark]
     fn set_seed() {
         fill::<T>();
-        Pallet::<T>::start_epoch(1);
+        Pallet::<T>::start_epoch(FIRST);
 
         #[block]
         {
@@ -140,7 +142,7 @@ mod benchmarks {
 
         #[block]
         {
-            Pallet::<T>::start_epoch(1);
+            Pallet::<T>::start_epoch(FIRST);
         }
 
         assert_eq!(PlannedProviders::<T>::get(2).len() as u32, T::MaxProviders::get());
@@ -148,7 +150,7 @@ mod benchmarks {
 
     #[benchmark]
     fn evaluate(c: Linear<0, { T::MaxEvaluations::get() }>) -> Result<(), BenchmarkError> {
-        overdue::<T>();
+        begun::<T>();
         let parameters = T::Parameters::get().ok_or("genesis sets the parameters")?;
         let plan = Plans::<T>::get(2).ok_or("the epoch is planned")?;
         let challengers = crate::PlannedChallengers::<T>::get(2);
@@ -277,13 +279,9 @@ mod benchmarks {
 
     #[benchmark]
     fn report() -> Result<(), BenchmarkError> {
-        overdue::<T>();
+        begun::<T>();
         let parameters = T::Parameters::get().ok_or("genesis sets the parameters")?;
-        // The challenge takes reports now: it starts at zero, and so does the clock.
         let plan = Plans::<T>::get(2).ok_or("the epoch is planned")?;
-        let start = Pallet::<T>::times(&plan, 0, &parameters).ok_or("the epoch has begun")?.0;
-        let now = T::CurrentBlock::timestamp();
-        Plans::<T>::insert(2, Plan { start: Some(now.saturating_sub(start)), ..plan });
         let position = 0;
         let provider = PlannedProviders::<T>::get(2).first().cloned().ok_or("there are providers")?;
         let committee = Pallet::<T>::committee(
@@ -306,4 +304,6 @@ mod benchmarks {
         assert_eq!(Reports::<T>::get(2, position).len(), 1);
         Ok(())
     }
+
+    impl_benchmark_test_suite!(Pallet, crate::mock::new_test_ext(), crate::mock::Test);
 }

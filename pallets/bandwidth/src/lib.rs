@@ -44,6 +44,7 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+pub mod migrations;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub mod weights;
 
 use alloc::vec::Vec;
 use frame_support::{
+    migrations::MultiStepMigrator,
     pallet_prelude::*,
     traits::{
         fungible::{Inspect, MutateHold},
@@ -67,8 +69,7 @@ use sp_runtime::SaturatedConversion;
 pub use types::{Challenger, Plan, Provider};
 use weights::WeightInfo;
 use weir_primitives::{
-    epoch_of, first_block_of,
-    interfaces::{CurrentBlock, MeasuredProvider, OnEpoch},
+    interfaces::{CurrentBlock, Epochs, MeasuredProvider, OnEpoch},
     measurement::{
         draw,
         endpoint::{self, Service},
@@ -77,7 +78,7 @@ use weir_primitives::{
     },
     parameters::{Measurement, Parameters, MAX_COMMITTEE},
     runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId, Balance, BlockNumber, EpochIndex, Hash, UnixMilliseconds,
+    AccountId, Balance, BlockNumber, Epoch, EpochIndex, Hash, UnixMilliseconds,
 };
 
 const BITS_PER_MBIT: u64 = 1_000_000;
@@ -90,7 +91,8 @@ const MAX_OPEN_EPOCHS: u32 = 8;
 pub mod pallet {
     use super::*;
 
-    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+    /// The version of the storage. Older ones are brought to it by [`crate::migrations`].
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
 
     #[pallet::pallet]
     #[pallet::storage_version(STORAGE_VERSION)]
@@ -145,6 +147,14 @@ pub mod pallet {
     /// The account of each identity. No two accounts share one.
     #[pallet::storage]
     pub type Peers<T> = StorageMap<_, Blake2_128Concat, PeerKey, AccountId, OptionQuery>;
+
+    /// The epoch of the current block. None in genesis.
+    #[pallet::storage]
+    pub type CurrentEpoch<T> = StorageValue<_, Epoch, OptionQuery>;
+
+    /// The timestamp of the last block that took no reports, since a migration was under way.
+    #[pallet::storage]
+    pub type LastWithoutReports<T> = StorageValue<_, UnixMilliseconds, ValueQuery>;
 
     /// What is planned for an epoch, until its last challenge has been evaluated.
     #[pallet::storage]
@@ -225,6 +235,8 @@ pub mod pallet {
         EpochStarted {
             /// The epoch.
             epoch: EpochIndex,
+            /// How many blocks it has.
+            blocks: BlockNumber,
             /// The timestamp of the epoch's first block.
             start: UnixMilliseconds,
             /// How many providers are challenged in the epoch.
@@ -292,15 +304,22 @@ pub mod pallet {
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
         fn on_initialize(number: BlockNumberFor<T>) -> Weight {
             let Some(parameters) = T::Parameters::get() else { return T::DbWeight::get().reads(1) };
-            let number = number.saturated_into();
-            let epoch = epoch_of(number, parameters.measurement.epoch_blocks);
-            let first = first_block_of(epoch, parameters.measurement.epoch_blocks);
+            let number: BlockNumber = number.saturated_into();
+            let epoch = Self::epoch_of_last_block(&parameters);
+            if !CurrentEpoch::<T>::exists() {
+                CurrentEpoch::<T>::put(epoch);
+            }
+            if <T as frame_system::Config>::MultiBlockMigrator::ongoing() {
+                LastWithoutReports::<T>::put(T::CurrentBlock::timestamp());
+            }
             let mut weight = T::WeightInfo::on_initialize();
-            if number == first.saturating_add(3) {
-                Self::set_seed(epoch.saturating_add(1), first);
+            if number == epoch.first.saturating_add(3) {
+                Self::set_seed(epoch.index.saturating_add(1), epoch.first);
                 weight = weight.saturating_add(T::WeightInfo::set_seed());
             }
-            if number == first {
+            if number >= epoch.end() {
+                let epoch = epoch.next(parameters.measurement.epoch_blocks);
+                CurrentEpoch::<T>::put(epoch);
                 Self::start_epoch(epoch);
                 weight = weight.saturating_add(T::WeightInfo::start_epoch());
             }
@@ -571,8 +590,19 @@ impl<T: Config> Pallet<T> {
     }
 }
 
+impl<T: Config> Epochs for Pallet<T> {
+    fn index_at(number: BlockNumber) -> EpochIndex {
+        T::Parameters::get().map_or(0, |parameters| Self::epoch_of_last_block(&parameters).index_at(number))
+    }
+}
+
 /// The course of an epoch.
 impl<T: Config> Pallet<T> {
+    /// The epoch of the last block whose hooks ran: in those of another pallet, perhaps that of the parent.
+    fn epoch_of_last_block(parameters: &Parameters) -> Epoch {
+        CurrentEpoch::<T>::get().unwrap_or_else(|| Epoch::initial(parameters.measurement.epoch_blocks))
+    }
+
     /// Makes the seed of the epoch after the one that began with block `first`, and puts its providers into their order.
     fn set_seed(epoch: EpochIndex, first: BlockNumber) {
         let Some(mut plan) = Plans::<T>::get(epoch) else { return };
@@ -591,7 +621,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Hands on the snapshot, gives the epoch's challenges their instants, and freezes the sets of the next one.
-    fn start_epoch(epoch: EpochIndex) {
+    fn start_epoch(epoch: Epoch) {
         let mut measured = Vec::new();
         let mut providers = Vec::new();
         for (account, provider) in Providers::<T>::iter() {
@@ -611,16 +641,17 @@ impl<T: Config> Pallet<T> {
         measured.sort_unstable_by(|a, b| a.account.cmp(&b.account));
         T::OnEpoch::on_epoch(epoch, &measured);
         Self::open(epoch);
-        Self::freeze(epoch.saturating_add(1), providers);
+        Self::freeze(epoch.index.saturating_add(1), providers);
     }
 
-    fn open(epoch: EpochIndex) {
-        let Some(mut plan) = Plans::<T>::get(epoch) else { return };
+    fn open(epoch: Epoch) {
+        let Some(mut plan) = Plans::<T>::get(epoch.index) else { return };
         let start = T::CurrentBlock::timestamp();
-        plan.start = Some(start);
-        Plans::<T>::insert(epoch, plan);
+        plan.start = Some((epoch, start));
+        Plans::<T>::insert(epoch.index, plan);
         Self::deposit_event(Event::EpochStarted {
-            epoch,
+            epoch: epoch.index,
+            blocks: epoch.blocks,
             start,
             providers: plan.providers,
             challengers: plan.challengers,
@@ -630,7 +661,7 @@ impl<T: Config> Pallet<T> {
             if open.is_full() {
                 Self::close(open.remove(0));
             }
-            open.force_push(epoch);
+            open.force_push(epoch.index);
         });
     }
 
@@ -667,7 +698,8 @@ impl<T: Config> Pallet<T> {
     /// The start and the deadline of the challenge at a position.
     fn times(plan: &Plan, position: u32, parameters: &Parameters) -> Option<(UnixMilliseconds, UnixMilliseconds)> {
         let instant = draw::instant_of(position, plan.providers, parameters.measurement.instants);
-        let start = parameters.measurement.instant(plan.start?, instant, parameters.consensus.block_time);
+        let (epoch, epoch_start) = plan.start?;
+        let start = parameters.measurement.instant(epoch, epoch_start, instant, parameters.consensus.block_time);
         Some((start, start.saturating_add(parameters.measurement.report_deadline)))
     }
 
@@ -767,8 +799,10 @@ impl<T: Config> Pallet<T> {
         let measurement = &parameters.measurement;
         let position = plan.evaluated;
         let reports = Reports::<T>::take(epoch, position);
-        // With too few challengers there was no challenge, and the window stays as it is.
-        if Self::committee(plan, position, account, challengers, measurement.committee).is_none() {
+        // With too few challengers there was no challenge, and the window stays as it is. So it does where reports were kept out.
+        let has_committee = Self::committee(plan, position, account, challengers, measurement.committee).is_some();
+        let start = Self::times(plan, position, parameters).map_or(0, |(start, _)| start);
+        if !has_committee || LastWithoutReports::<T>::get() >= start {
             return;
         }
         let samples: Vec<Sample> = reports.iter().map(|(_, report)| Sample::from(*report)).collect();

@@ -4,7 +4,9 @@ use crate as pallet_bandwidth;
 use core::cell::RefCell;
 use frame_support::{
     derive_impl,
+    migrations::MultiStepMigrator,
     traits::{ConstU32, Get, Hooks},
+    weights::Weight,
 };
 use sp_core::{ed25519, Pair};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
@@ -16,7 +18,7 @@ use weir_primitives::{
         peer_payload, Endpoints,
     },
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
-    AccountId, Balance, BlockNumber, EpochIndex, Milliseconds, UnixMilliseconds, PLANCK_PER_WEIR,
+    AccountId, Balance, BlockNumber, Epoch, EpochIndex, Milliseconds, UnixMilliseconds, PLANCK_PER_WEIR,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -50,6 +52,24 @@ impl frame_system::Config for Test {
     type AccountId = AccountId;
     type Lookup = IdentityLookup<AccountId>;
     type AccountData = pallet_balances::AccountData<Balance>;
+    type MultiBlockMigrator = Migrator;
+}
+
+/// Says that it migrates when it is told to.
+pub struct Migrator;
+
+impl MultiStepMigrator for Migrator {
+    fn ongoing() -> bool {
+        MIGRATING.with_borrow(|migrating| *migrating)
+    }
+
+    fn step() -> Weight {
+        Weight::zero()
+    }
+}
+
+pub fn set_migrating(migrating: bool) {
+    MIGRATING.set(migrating);
 }
 
 #[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
@@ -61,6 +81,7 @@ impl pallet_balances::Config for Test {
 
 thread_local! {
     static PARAMETERS: RefCell<Parameters> = RefCell::new(parameters());
+    static MIGRATING: RefCell<bool> = const { RefCell::new(false) };
     static NOW: RefCell<UnixMilliseconds> = const { RefCell::new(0) };
     static SNAPSHOTS: RefCell<Vec<(EpochIndex, Vec<MeasuredProvider>)>> = const { RefCell::new(Vec::new()) };
 }
@@ -94,8 +115,8 @@ impl Snapshots {
 }
 
 impl OnEpoch for Snapshots {
-    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]) {
-        SNAPSHOTS.with_borrow_mut(|all| all.push((epoch, providers.to_vec())));
+    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
+        SNAPSHOTS.with_borrow_mut(|all| all.push((epoch.index, providers.to_vec())));
     }
 }
 
@@ -146,7 +167,7 @@ pub fn parameters() -> Parameters {
             challenger_bond: 100 * PLANCK_PER_WEIR,
             unbonding_blocks: 40,
         },
-        token: Token { emission_divisor: 1_000, vesting_blocks: 96 },
+        token: Token { emission_divisor: 1_000, vesting_blocks: 96, full_pay_bits_per_second: 1 },
     }
 }
 
@@ -174,6 +195,7 @@ pub fn endpoints(service: Service) -> Endpoints {
 
 pub fn new_test_ext() -> sp_io::TestExternalities {
     PARAMETERS.set(parameters());
+    MIGRATING.set(false);
     NOW.set(0);
     SNAPSHOTS.set(Vec::new());
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();

@@ -1,16 +1,17 @@
 use crate::{
     mock::{
-        account, endpoints, identity, new_test_ext, parameters, proof, run_to, set_parameters, Balances, Bandwidth,
-        RuntimeEvent, RuntimeOrigin, Snapshots, System, Test, EPOCH, MBIT,
+        account, endpoints, identity, new_test_ext, parameters, proof, run_to, set_migrating, set_parameters, Balances,
+        Bandwidth, RuntimeEvent, RuntimeOrigin, Snapshots, System, Test, EPOCH, MBIT,
     },
-    Challengers, Error, Event, HoldReason, OpenEpochs, Plans, Providers, Reports,
+    Challengers, CurrentEpoch, Error, Event, HoldReason, OpenEpochs, Plans, Providers, Reports,
 };
 use frame_support::{assert_noop, assert_ok, dispatch::Pays, traits::fungible::InspectHold};
 use proptest::prelude::*;
 use sp_core::{ed25519, Pair};
 use weir_primitives::{
+    interfaces::Epochs,
     measurement::{endpoint::Service, report_payload, Duty, Report, Role},
-    AccountId, PLANCK_PER_WEIR,
+    AccountId, Epoch, PLANCK_PER_WEIR,
 };
 
 const PROVIDER: u8 = 1;
@@ -305,6 +306,62 @@ fn results_are_clipped_to_the_declared_capacity_the_budget_and_the_growth() {
         // Twice what was guaranteed by then.
         let outcome = Providers::<Test>::get(account(PROVIDER)).unwrap().last.unwrap();
         assert_eq!(outcome.counted_bits_per_second, 20 * MBIT);
+    });
+}
+
+#[test]
+fn another_length_acts_from_the_next_epoch_on_and_in_the_first_epoch_too() {
+    new_test_ext().execute_with(|| {
+        let set = |blocks| set_parameters(|parameters| parameters.measurement.epoch_blocks = blocks);
+        let current = || CurrentEpoch::<Test>::get().unwrap();
+        register_all(250, 4);
+        set(2 * EPOCH);
+        run_to(EPOCH - 1);
+        assert_eq!(current(), Epoch::initial(EPOCH));
+        run_to(EPOCH);
+        assert_eq!(current(), Epoch { index: 1, first: EPOCH, blocks: 2 * EPOCH });
+        set(EPOCH / 2);
+        run_to(3 * EPOCH - 1);
+        assert_eq!(current().index, 1);
+        assert_eq!((Bandwidth::index_at(3 * EPOCH - 1), Bandwidth::index_at(3 * EPOCH)), (1, 2));
+        run_to(3 * EPOCH);
+        assert_eq!(current(), Epoch { index: 2, first: 3 * EPOCH, blocks: EPOCH / 2 });
+        assert_eq!(Snapshots::all().into_iter().map(|(epoch, _)| epoch).collect::<Vec<_>>(), [1, 2]);
+
+        // Its challenges are in its first half, and count.
+        let (duty, half) = (duty().unwrap(), u64::from(EPOCH / 4) * 2_000);
+        let begun = u64::from(3 * EPOCH) * 2_000;
+        assert!(duty.start > begun && duty.start <= begun + half, "{} after {begun}", duty.start);
+        run_to(u32::try_from(duty.start / 2_000).unwrap() + 1);
+        for (challenger, _, _) in &duty.committee {
+            assert_ok!(submit(&duty, challenger, honest(200)));
+        }
+        run_to(4 * EPOCH + 5);
+        let counted: Vec<_> =
+            Providers::<Test>::get(account(PROVIDER)).unwrap().results.into_iter().map(|result| result > 0).collect();
+        assert!(counted.contains(&true), "{counted:?}");
+    });
+}
+
+#[test]
+fn a_challenge_whose_reports_a_migration_kept_out_changes_no_window() {
+    new_test_ext().execute_with(|| {
+        register_all(250, 4);
+        measure(2, honest(200));
+        run_to(3 * EPOCH);
+        let before = Providers::<Test>::get(account(PROVIDER)).unwrap().results;
+        assert_eq!(before.len(), 1);
+        // In one block of those that take reports.
+        run_into_challenge(3);
+        set_migrating(true);
+        run_to(System::block_number() + 1);
+        set_migrating(false);
+        run_to(4 * EPOCH);
+        assert_eq!(Providers::<Test>::get(account(PROVIDER)).unwrap().results, before);
+        // The next one counts again.
+        measure(4, honest(200));
+        run_to(5 * EPOCH);
+        assert_eq!(Providers::<Test>::get(account(PROVIDER)).unwrap().results.len(), 2);
     });
 }
 

@@ -5,7 +5,7 @@ use weir_primitives::{
     measurement::{draw::Seed, estimator::guaranteed_bits_per_second, Endpoints, Outcome, PeerKey},
     parameters::{Measurement, MAX_WINDOW},
     runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId, Balance, BlockNumber, UnixMilliseconds,
+    AccountId, Balance, BlockNumber, Epoch, UnixMilliseconds,
 };
 
 /// A provider, and what was measured of it.
@@ -93,8 +93,8 @@ impl From<Challenger> for ChallengerStatus {
 pub struct Plan {
     /// What order and committees are drawn from; set three blocks after the sets were frozen.
     pub seed: Option<Seed>,
-    /// The timestamp of the epoch's first block; set when it begins.
-    pub start: Option<UnixMilliseconds>,
+    /// The epoch, and the timestamp of its first block; set when it begins.
+    pub start: Option<(Epoch, UnixMilliseconds)>,
     /// How many providers are challenged.
     pub providers: u32,
     /// How many challengers there are to draw from.

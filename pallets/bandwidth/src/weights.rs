@@ -53,7 +53,9 @@ impl<T: crate::Config> CountedWeight<T> {
 
 impl<T: crate::Config> WeightInfo for CountedWeight<T> {
     fn on_initialize() -> Weight {
-        Self::counted(10_000_000, 6, 0)
+        // The parameters and what can be tuned of them (6 reads), epoch, migration, timestamp, open epochs, and of the first of them the
+        // plan and both sets.
+        Self::counted(10_000_000, 13, 1)
     }
     fn set_seed() -> Weight {
         Self::counted(10_000_000_u64.saturating_add(MOST.saturating_mul(2_000_000)), 4, 2)
@@ -64,13 +66,13 @@ impl<T: crate::Config> WeightInfo for CountedWeight<T> {
     }
     fn evaluate(challenges: u32) -> Weight {
         let count = u64::from(challenges);
-        Self::counted(count.saturating_mul(200_000_000), count.saturating_mul(4), count.saturating_mul(4))
+        Self::counted(count.saturating_mul(200_000_000), count.saturating_mul(5), count.saturating_mul(4))
     }
     fn register_provider() -> Weight {
-        Self::counted(SIGNATURE.saturating_add(60_000_000), 7, 6)
+        Self::counted(SIGNATURE.saturating_add(60_000_000), 12, 6)
     }
     fn register_challenger() -> Weight {
-        Self::counted(SIGNATURE.saturating_add(60_000_000), 7, 6)
+        Self::counted(SIGNATURE.saturating_add(60_000_000), 12, 6)
     }
     fn set_provider_endpoints() -> Weight {
         Self::counted(30_000_000, 1, 1)
@@ -82,10 +84,10 @@ impl<T: crate::Config> WeightInfo for CountedWeight<T> {
         Self::counted(30_000_000, 1, 1)
     }
     fn leave_as_provider() -> Weight {
-        Self::counted(30_000_000, 2, 1)
+        Self::counted(30_000_000, 7, 1)
     }
     fn leave_as_challenger() -> Weight {
-        Self::counted(30_000_000, 2, 1)
+        Self::counted(30_000_000, 7, 1)
     }
     fn withdraw_provider_bond() -> Weight {
         Self::counted(60_000_000, 4, 5)
@@ -95,7 +97,7 @@ impl<T: crate::Config> WeightInfo for CountedWeight<T> {
     }
     fn report() -> Weight {
         // The planned sets are of MOST accounts of 32 bytes each.
-        Self::counted(SIGNATURE.saturating_add(200_000_000), 9, 2)
+        Self::counted(SIGNATURE.saturating_add(200_000_000), 14, 2)
             .saturating_add(Weight::from_parts(0, MOST.saturating_mul(64)))
     }
 }

@@ -41,4 +41,6 @@ mod benchmarks {
         assert!(NextBase::<T>::exists());
         Ok(())
     }
+
+    impl_benchmark_test_suite!(Pallet, crate::mock::new_test_ext(), crate::mock::Test);
 }

@@ -67,11 +67,10 @@ use weir_primitives::{
         retarget::{retarget, Anchor},
         Difficulty, PreDigest,
     },
-    epoch_of,
-    interfaces::{CurrentBlock, MeasuredProvider, OnAuthored, OnEpoch},
+    interfaces::{CurrentBlock, Epochs, MeasuredProvider, OnAuthored, OnEpoch},
     parameters::{Consensus, Parameters},
     runtime_api::NextBlock,
-    AccountId, BlockNumber, EpochIndex, UnixMilliseconds,
+    AccountId, BlockNumber, Epoch, EpochIndex, UnixMilliseconds,
 };
 
 /// A snapshot, and from when on it counts.
@@ -91,7 +90,7 @@ pub mod pallet {
     use super::*;
 
     /// The version of the storage. Older ones are brought to it by [`crate::migrations`].
-    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(3);
 
     #[pallet::pallet]
     #[pallet::storage_version(STORAGE_VERSION)]
@@ -101,6 +100,8 @@ pub mod pallet {
     pub trait Config: frame_system::Config<AccountId = AccountId, RuntimeEvent: From<Event<Self>>> {
         /// Is told of the author of each block.
         type OnAuthored: OnAuthored;
+        /// Knows the epochs.
+        type Epochs: Epochs;
         /// The weights of the hooks, counted from the code.
         type WeightInfo: WeightInfo;
     }
@@ -280,8 +281,7 @@ impl<T: Config> Pallet<T> {
     }
 
     fn note_author(author: &AccountId, number: BlockNumber) {
-        let Some(parameters) = Self::parameters() else { return };
-        let epoch = epoch_of(number, parameters.measurement.epoch_blocks);
+        let epoch = T::Epochs::index_at(number);
         Authored::<T>::mutate(author, |authored| {
             *authored = match *authored {
                 Some((last, before)) if last == epoch => Some((last, before)),
@@ -349,8 +349,9 @@ impl<T: Config> OnTimestampSet<UnixMilliseconds> for Pallet<T> {
 
 impl<T: Config> OnEpoch for Pallet<T> {
     /// Takes the snapshot of the epoch that begins, and forgets the oldest one.
-    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]) {
+    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
         let Some(parameters) = Self::parameters() else { return };
+        let epoch = epoch.index;
         let mut authors = BTreeMap::<&AccountId, u64>::new();
         for provider in providers {
             let Some(author) = &provider.mining_author else { continue };

@@ -5,8 +5,9 @@ use frame_support::derive_impl;
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
 use weir_primitives::{
     consensus::{Difficulty as Work, PreDigest},
+    interfaces::Epochs,
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
-    AccountId, BlockNumber, PLANCK_PER_WEIR,
+    AccountId, BlockNumber, Epoch, EpochIndex, PLANCK_PER_WEIR,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -30,8 +31,18 @@ impl frame_system::Config for Test {
     type Lookup = IdentityLookup<AccountId>;
 }
 
+/// All epochs are equally long.
+pub struct Uniform;
+
+impl Epochs for Uniform {
+    fn index_at(number: BlockNumber) -> EpochIndex {
+        Epoch::uniform(number, EPOCH).index
+    }
+}
+
 impl pallet_difficulty::Config for Test {
     type OnAuthored = ();
+    type Epochs = Uniform;
     type WeightInfo = ();
 }
 
@@ -68,7 +79,7 @@ pub fn parameters() -> Parameters {
             challenger_bond: 100 * PLANCK_PER_WEIR,
             unbonding_blocks: 20,
         },
-        token: Token { emission_divisor: 1_000, vesting_blocks: 96 },
+        token: Token { emission_divisor: 10_000, vesting_blocks: 96, full_pay_bits_per_second: 1_000 },
     }
 }
 

@@ -8,10 +8,16 @@ use sp_runtime::{Perbill, StateVersion};
 use weir_primitives::{
     consensus::{claims::FalseClaim, Difficulty, PreDigest},
     interfaces::{CurrentBlock, MeasuredProvider, OnEpoch},
+    Epoch, EpochIndex,
 };
 
 type System = frame_system::Pallet<Test>;
 type Tested = Pallet<Test>;
+
+/// The epoch of an index, where all are equally long.
+fn epoch_of(index: EpochIndex) -> Epoch {
+    Epoch::uniform(index * EPOCH, EPOCH)
+}
 
 fn provider(id: u8, author: u8, bits_per_second: u64) -> MeasuredProvider {
     MeasuredProvider {
@@ -127,7 +133,7 @@ fn bandwidth_gives_credit_from_when_its_snapshot_is_deeper_than_finality() {
         execute_until(EPOCH - 1, 1);
         let claims = honest(1);
         begin(&claims);
-        Tested::on_epoch(1, &[provider(9, 1, 250), provider(8, 2, 500)]);
+        Tested::on_epoch(epoch_of(1), &[provider(9, 1, 250), provider(8, 2, 500)]);
         end(&claims);
         // Author 2 made no block in the epoch before.
         assert_eq!(Terms::<Test>::get()[0].total_bits_per_second, 250);
@@ -153,7 +159,7 @@ fn an_author_counts_who_made_a_block_in_the_epoch_before_even_after_one_in_this(
         // Its first block of the new epoch is noted before the snapshot is taken.
         begin(&claims);
         assert_eq!(Authored::<Test>::get(account(1)), Some((1, Some(0))));
-        Tested::on_epoch(1, &[provider(9, 1, 250)]);
+        Tested::on_epoch(epoch_of(1), &[provider(9, 1, 250)]);
         assert_eq!(Shares::<Test>::get(1, account(1)), Some(250));
     });
 }
@@ -165,7 +171,7 @@ fn only_the_last_three_snapshots_are_kept() {
             execute_until(epoch * EPOCH - 1, 1);
             let claims = honest(1);
             begin(&claims);
-            Tested::on_epoch(epoch, &[provider(9, 1, 250)]);
+            Tested::on_epoch(epoch_of(epoch), &[provider(9, 1, 250)]);
             end(&claims);
         }
         assert_eq!(Terms::<Test>::get().iter().map(|term| term.epoch).collect::<Vec<_>>(), [3, 4, 5]);
@@ -192,7 +198,7 @@ proptest! {
                 if number.is_multiple_of(EPOCH) {
                     let epoch = number / EPOCH;
                     let bits = bandwidth[epoch as usize % bandwidth.len()];
-                    Tested::on_epoch(epoch, &[provider(9, 1, bits), provider(8, 2, bits / 2)]);
+                    Tested::on_epoch(epoch_of(epoch), &[provider(9, 1, bits), provider(8, 2, bits / 2)]);
                 }
                 end(&claims);
                 spent[author as usize] += u128::from(credit.deconstruct());

@@ -1,6 +1,6 @@
 //! What the pallet's calls and hooks cost.
 
-use crate::{vesting::PARTS, Call, Config, Pallet, Vestings};
+use crate::{vesting::PARTS, Call, Config, Pallet, Rings};
 use frame_benchmarking::v2::*;
 use frame_support::traits::Get;
 use frame_system::RawOrigin;
@@ -31,7 +31,7 @@ mod benchmarks {
             Pallet::<T>::on_authored(&author);
         }
 
-        assert!(Vestings::<T>::contains_key(author));
+        assert!(Rings::<T>::contains_key(author));
         Ok(())
     }
 
@@ -39,12 +39,14 @@ mod benchmarks {
     fn claim() -> Result<(), BenchmarkError> {
         let (account, number) = full_ring::<T>()?;
         frame_system::Pallet::<T>::set_block_number(number.into());
-        let before = Vestings::<T>::get(&account).held();
+        let before = Rings::<T>::get(&account).held();
 
         #[extrinsic_call]
         _(RawOrigin::Signed(account.clone()), account.clone());
 
-        assert!(Vestings::<T>::get(&account).held() < before);
+        assert!(Rings::<T>::get(&account).held() < before);
         Ok(())
     }
+
+    impl_benchmark_test_suite!(Pallet, crate::mock::new_test_ext(), crate::mock::Test);
 }

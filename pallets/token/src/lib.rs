@@ -4,14 +4,14 @@
 //!
 //! ## Overview
 //!
-//! Never more than [`CAP`] is issued, counting what was burned again. At the start of each epoch one part in
-//! [`weir_primitives::parameters::Token::emission_divisor`] of what was never issued becomes the budget of the epoch: it
-//! decays for ever and never reaches the cap.
+//! Never more than [`CAP`] is issued, counting what was burned again. At the start of each epoch a part of what was never issued
+//! becomes the budget of the epoch: one in [`weir_primitives::parameters::Token::emission_divisor`] for each of its blocks. It decays
+//! for ever and never reaches the cap.
 //!
 //! | share of a budget | who gets it |
 //! | --- | --- |
 //! | 40 % | the authors of the epoch's blocks, the same for each block |
-//! | 35 % | providers, by their part of all guaranteed bandwidth, at the end of the epoch |
+//! | 35 % | providers, by their part of all guaranteed bandwidth, at the end of the epoch; B_pay bounds the rate |
 //! | 20 % | traffic: nobody yet, so it stays unissued |
 //! | 5 % | challengers: nobody yet, so it stays unissued |
 //!
@@ -46,6 +46,7 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+pub mod migrations;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
@@ -73,7 +74,7 @@ use weir_primitives::{
     interfaces::{CurrentBlock, MeasuredProvider, OnAuthored, OnEpoch},
     parameters::{Parameters, Token},
     runtime_api::Supply,
-    AccountId, Balance, BlockNumber, EpochIndex, PLANCK_PER_WEIR,
+    AccountId, Balance, BlockNumber, Epoch, EpochIndex, PLANCK_PER_WEIR,
 };
 
 /// The most that is ever issued, burned or not: 1 000 000 000 WEIR.
@@ -129,7 +130,8 @@ pub enum Reason {
 pub mod pallet {
     use super::*;
 
-    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+    /// The version of the storage. Older ones are brought to it by [`crate::migrations`].
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
 
     #[pallet::pallet]
     #[pallet::storage_version(STORAGE_VERSION)]
@@ -169,9 +171,10 @@ pub mod pallet {
     #[pallet::storage]
     pub type CurrentBudget<T> = StorageValue<_, Budget, ValueQuery>;
 
-    /// The rewards of each account that have not been released yet.
+    /// The rewards of each account that have not been released yet. While a migration to version 2 is under way, those of some
+    /// accounts are still in [`migrations::Vestings`].
     #[pallet::storage]
-    pub type Vestings<T> = StorageMap<_, Blake2_128Concat, AccountId, Ring, ValueQuery>;
+    pub type Rings<T> = StorageMap<_, Blake2_128Concat, AccountId, Ring, ValueQuery>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -235,8 +238,6 @@ pub mod pallet {
 
     #[pallet::error]
     pub enum Error<T> {
-        /// The chain has no parameters.
-        NoParameters,
         /// Nothing has vested since the last time.
         NothingToClaim,
     }
@@ -256,7 +257,7 @@ pub mod pallet {
             assert!(issued <= CAP, "the genesis balances are above the cap");
             Sums::<T>::put(Totals { issued, scheduled: issued, vesting: 0 });
             if let Some(parameters) = T::Parameters::get() {
-                Pallet::<T>::set_budget(0, &parameters);
+                Pallet::<T>::set_budget(Epoch::initial(parameters.measurement.epoch_blocks), &parameters.token);
             }
         }
     }
@@ -280,10 +281,9 @@ pub mod pallet {
         #[pallet::call_index(0)]
         pub fn claim(origin: OriginFor<T>, account: AccountId) -> DispatchResult {
             ensure_signed(origin)?;
-            let token = T::Parameters::get().ok_or(Error::<T>::NoParameters)?.token;
-            let amount = Self::release_vested(&account, &token)?;
+            let amount = Self::release_vested(&account)?;
             ensure!(amount > 0, Error::<T>::NothingToClaim);
-            let vesting = Vestings::<T>::get(&account).held();
+            let vesting = Rings::<T>::get(&account).held();
             Self::deposit_event(Event::Claimed { account, amount, vesting });
             Ok(())
         }
@@ -300,8 +300,7 @@ pub mod pallet {
 
         /// What a claim would release for an account now.
         pub fn claimable(account: AccountId) -> Balance {
-            T::Parameters::get()
-                .map_or(0, |parameters| Vestings::<T>::get(account).vested(Self::block_number(), &parameters.token))
+            Self::ring(&account).vested(Self::block_number())
         }
     }
 }
@@ -316,14 +315,23 @@ impl<T: Config> Pallet<T> {
         TREASURY.into_account_truncating()
     }
 
+    /// What an account has vesting, wherever it is kept.
+    fn ring(account: &AccountId) -> Ring {
+        migrations::former_ring::<T>(account).unwrap_or_else(|| Rings::<T>::get(account))
+    }
+
     /// Sets what an epoch may issue, and adds it to the schedule.
-    fn set_budget(epoch: EpochIndex, parameters: &Parameters) {
+    fn set_budget(epoch: Epoch, token: &Token) {
         let mut sums = Sums::<T>::get();
-        let emission =
-            CAP.saturating_sub(sums.issued).checked_div(Balance::from(parameters.token.emission_divisor)).unwrap_or(0);
-        let blocks = Balance::from(parameters.measurement.epoch_blocks);
+        let left = CAP.saturating_sub(sums.issued);
+        // What is left is below 2^90: exact. An epoch that is longer than the divisor issues all of it and no more.
+        let emission = left
+            .saturating_mul(epoch.blocks.into())
+            .checked_div(Balance::from(token.emission_divisor))
+            .unwrap_or(0)
+            .min(left);
         let budget = Budget {
-            per_block: AUTHORS_SHARE.mul_floor(emission).checked_div(blocks).unwrap_or(0),
+            per_block: AUTHORS_SHARE.mul_floor(emission).checked_div(epoch.blocks.into()).unwrap_or(0),
             capacity: CAPACITY_SHARE.mul_floor(emission),
         };
         sums.scheduled = sums.issued.saturating_add(emission);
@@ -331,7 +339,7 @@ impl<T: Config> Pallet<T> {
         let scheduled = sums.scheduled;
         Sums::<T>::put(sums);
         Self::deposit_event(Event::EpochBudget {
-            epoch,
+            epoch: epoch.index,
             per_block: budget.per_block,
             capacity: budget.capacity,
             scheduled,
@@ -339,11 +347,11 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Issues a reward, a fifth free and the rest held; nothing at all if the account cannot take it.
-    fn reward(account: &AccountId, reason: Reason, gross: Balance, parameters: &Parameters) {
+    fn reward(account: &AccountId, reason: Reason, gross: Balance, token: &Token) {
         if gross == 0 {
             return;
         }
-        let issued = with_storage_layer(|| Self::issue(account, reason, gross, &parameters.token));
+        let issued = with_storage_layer(|| Self::issue(account, reason, gross, token));
         if issued.is_err() {
             Self::deposit_event(Event::RewardLost { account: account.clone(), reason, gross });
         }
@@ -352,7 +360,7 @@ impl<T: Config> Pallet<T> {
     fn issue(account: &AccountId, reason: Reason, gross: Balance, token: &Token) -> DispatchResult {
         let liquid = LIQUID_SHARE.mul_floor(gross);
         let vesting = gross.saturating_sub(liquid);
-        Self::release_vested(account, token)?;
+        Self::release_vested(account)?;
 
         let mut sums = Sums::<T>::get();
         sums.issued = sums.issued.saturating_add(gross);
@@ -360,26 +368,26 @@ impl<T: Config> Pallet<T> {
         sums.vesting = sums.vesting.saturating_add(vesting);
         T::Currency::mint_into(account, gross)?;
         T::Currency::hold(&HoldReason::Vesting.into(), account, vesting)?;
-        Vestings::<T>::try_mutate(account, |ring| ring.add(vesting, Self::block_number(), token))
-            .map_err(|_| DispatchError::Exhausted)?;
+        Rings::<T>::mutate(account, |ring| ring.add(vesting, Self::block_number(), token.vesting_blocks));
         Sums::<T>::put(sums);
         Self::deposit_event(Event::Rewarded { account: account.clone(), reason, gross, liquid, vesting });
         Ok(())
     }
 
     /// Releases what has vested, and says how much.
-    fn release_vested(account: &AccountId, token: &Token) -> Result<Balance, DispatchError> {
-        let mut ring = Vestings::<T>::get(account);
-        let amount = ring.release(Self::block_number(), token);
+    fn release_vested(account: &AccountId) -> Result<Balance, DispatchError> {
+        migrations::move_ring::<T>(account);
+        let mut ring = Rings::<T>::get(account);
+        let amount = ring.release(Self::block_number());
         if amount == 0 {
             return Ok(0);
         }
         T::Currency::release(&HoldReason::Vesting.into(), account, amount, Precision::Exact)?;
         Sums::<T>::mutate(|sums| sums.vesting = sums.vesting.saturating_sub(amount));
         if ring.held() == 0 {
-            Vestings::<T>::remove(account);
+            Rings::<T>::remove(account);
         } else {
-            Vestings::<T>::insert(account, ring);
+            Rings::<T>::insert(account, ring);
         }
         Ok(amount)
     }
@@ -396,15 +404,21 @@ impl<T: Config> Pallet<T> {
     /// Checks the invariants of the storage.
     #[cfg(any(feature = "try-runtime", test))]
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
+        use frame_support::traits::GetStorageVersion;
         let sums = Sums::<T>::get();
         ensure!(sums.issued <= sums.scheduled && sums.scheduled <= CAP, "more was issued than scheduled");
         ensure!(T::Currency::total_issuance() <= sums.issued, "more exists than was ever issued");
         let mut vesting: Balance = 0;
-        for (account, ring) in Vestings::<T>::iter() {
+        for account in Rings::<T>::iter_keys().chain(migrations::Vestings::<T>::iter_keys()) {
             let held = T::Currency::balance_on_hold(&HoldReason::Vesting.into(), &account);
-            ensure!(held == ring.held(), "what is held is not what vests");
+            ensure!(held == Self::ring(&account).held(), "what is held is not what vests");
             vesting = vesting.saturating_add(held);
         }
+        ensure!(
+            Self::on_chain_storage_version() < STORAGE_VERSION
+                || migrations::Vestings::<T>::iter_keys().next().is_none(),
+            "rewards of a former version are left"
+        );
         ensure!(vesting == sums.vesting, "the rings do not add up to what vests");
         Ok(())
     }
@@ -413,19 +427,19 @@ impl<T: Config> Pallet<T> {
 impl<T: Config> OnAuthored for Pallet<T> {
     fn on_authored(author: &AccountId) {
         if let Some(parameters) = T::Parameters::get() {
-            Self::reward(author, Reason::Block, CurrentBudget::<T>::get().per_block, &parameters);
+            Self::reward(author, Reason::Block, CurrentBudget::<T>::get().per_block, &parameters.token);
         }
     }
 }
 
 impl<T: Config> OnEpoch for Pallet<T> {
     /// Pays the providers for the epoch that ended, and sets the budget of the one that begins.
-    fn on_epoch(epoch: EpochIndex, providers: &[MeasuredProvider]) {
+    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
         let Some(parameters) = T::Parameters::get() else { return };
         let total = providers
             .iter()
             .fold(0u128, |sum, provider| sum.saturating_add(u128::from(provider.guaranteed_bits_per_second)))
-            .max(u128::from(parameters.consensus.least_total_bits_per_second));
+            .max(u128::from(parameters.token.full_pay_bits_per_second));
         let capacity = CurrentBudget::<T>::get().capacity;
         for provider in providers {
             let part = u128::from(provider.guaranteed_bits_per_second);
@@ -435,9 +449,9 @@ impl<T: Config> OnEpoch for Pallet<T> {
                 .checked_div(total.into())
                 .and_then(|gross| Balance::try_from(gross).ok())
                 .unwrap_or(0);
-            Self::reward(&provider.account, Reason::Capacity, gross, &parameters);
+            Self::reward(&provider.account, Reason::Capacity, gross, &parameters.token);
         }
-        Self::set_budget(epoch, &parameters);
+        Self::set_budget(epoch, &parameters.token);
     }
 }
 

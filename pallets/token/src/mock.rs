@@ -2,7 +2,10 @@
 
 use crate as pallet_token;
 use core::cell::RefCell;
-use frame_support::{derive_impl, traits::Get};
+use frame_support::{
+    derive_impl,
+    traits::{Get, GetStorageVersion},
+};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
 use weir_primitives::{
     consensus::Difficulty,
@@ -39,6 +42,7 @@ mod runtime {
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
 impl frame_system::Config for Test {
     type Block = Block;
+    type DbWeight = frame_support::weights::constants::RocksDbWeight;
     type AccountId = AccountId;
     type Lookup = IdentityLookup<AccountId>;
     type AccountData = pallet_balances::AccountData<Balance>;
@@ -74,7 +78,7 @@ impl Get<Option<Parameters>> for TestParameters {
                 finality_depth: 8,
                 boost: 8,
                 credit_cap_blocks: 8,
-                least_total_bits_per_second: 1_000,
+                least_total_bits_per_second: 500,
             },
             measurement: Measurement {
                 epoch_blocks: EPOCH,
@@ -92,7 +96,11 @@ impl Get<Option<Parameters>> for TestParameters {
                 challenger_bond: 1,
                 unbonding_blocks: 20,
             },
-            token: TokenParameters { emission_divisor: DIVISOR.with_borrow(|divisor| *divisor), vesting_blocks: 96 },
+            token: TokenParameters {
+                emission_divisor: DIVISOR.with_borrow(|epochs| epochs * u64::from(EPOCH)),
+                vesting_blocks: 96,
+                full_pay_bits_per_second: 1_000,
+            },
         })
     }
 }
@@ -123,8 +131,9 @@ pub fn set_author(author: Option<AccountId>) {
     AUTHOR.set(author);
 }
 
-pub fn set_emission_divisor(divisor: u64) {
-    DIVISOR.set(divisor);
+/// Has an epoch issue one in so many of what was never issued.
+pub fn set_emission_divisor(epochs: u64) {
+    DIVISOR.set(epochs);
 }
 
 pub fn account(id: u8) -> AccountId {
@@ -144,6 +153,9 @@ pub fn with_genesis(balance: Balance) -> sp_io::TestExternalities {
     pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }.assimilate_storage(&mut storage).unwrap();
     pallet_token::GenesisConfig::<Test>::default().assimilate_storage(&mut storage).unwrap();
     let mut ext: sp_io::TestExternalities = storage.into();
-    ext.execute_with(|| System::set_block_number(1));
+    ext.execute_with(|| {
+        System::set_block_number(1);
+        Token::in_code_storage_version().put::<Token>();
+    });
     ext
 }

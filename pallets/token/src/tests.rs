@@ -1,23 +1,32 @@
 use crate::{
+    migrations::{BucketV1, MoveRings, RingV1, Vestings},
     mock::{
         account, new_test_ext, set_author, set_emission_divisor, with_genesis, Balances, RuntimeEvent, RuntimeOrigin,
         System, Test, Token, EPOCH, EXISTENTIAL_DEPOSIT,
     },
-    Error, Event, HoldReason, Reason, Sums, Vestings, CAP,
+    vesting::{Bucket, Ring},
+    Error, Event, HoldReason, Reason, Rings, Sums, CAP,
 };
 use frame_support::{
     assert_noop, assert_ok,
+    migrations::SteppedMigration,
     traits::{
         fungible::{Balanced, Inspect, InspectHold},
         tokens::{Fortitude, Precision, Preservation},
-        OnUnbalanced,
+        Get, GetStorageVersion, OnUnbalanced, StorageVersion,
     },
+    weights::{constants::RocksDbWeight, WeightMeter},
 };
 use proptest::prelude::*;
 use weir_primitives::{
     interfaces::{MeasuredProvider, OnAuthored, OnEpoch},
-    Balance, PLANCK_PER_WEIR,
+    Balance, Epoch, EpochIndex, PLANCK_PER_WEIR,
 };
+
+/// The epoch of an index, where all are equally long.
+fn epoch(index: EpochIndex) -> Epoch {
+    Epoch::uniform(index * EPOCH, EPOCH)
+}
 
 fn vesting(id: u8) -> Balance {
     Balances::balance_on_hold(&HoldReason::Vesting.into(), &account(id))
@@ -75,7 +84,7 @@ fn an_author_gets_a_fifth_at_once_and_the_rest_over_the_vesting_time() {
         assert_ok!(Token::claim(RuntimeOrigin::signed(account(9)), account(1)));
         assert_eq!(Balances::free_balance(account(1)) - before, gross);
         assert_eq!(vesting(1), 0);
-        assert!(!Vestings::<Test>::contains_key(account(1)), "nothing is left in storage");
+        assert!(!Rings::<Test>::contains_key(account(1)), "nothing is left in storage");
         Token::do_try_state().unwrap();
     });
 }
@@ -84,7 +93,7 @@ fn an_author_gets_a_fifth_at_once_and_the_rest_over_the_vesting_time() {
 fn providers_share_the_capacity_of_the_epoch_that_ended() {
     new_test_ext().execute_with(|| {
         let capacity = budget() * 35 / 100;
-        Token::on_epoch(1, &[provider(1, 500), provider(2, 1_500)]);
+        Token::on_epoch(epoch(1), &[provider(1, 500), provider(2, 1_500)]);
         let earned = |id| Balances::total_balance(&account(id)) - 1_000_000 * PLANCK_PER_WEIR;
         assert_eq!(earned(1), capacity / 4);
         assert_eq!(earned(2), capacity * 3 / 4);
@@ -96,8 +105,8 @@ fn providers_share_the_capacity_of_the_epoch_that_ended() {
 fn little_bandwidth_alone_does_not_get_it_all() {
     new_test_ext().execute_with(|| {
         let capacity = budget() * 35 / 100;
-        Token::on_epoch(1, &[provider(1, 10)]);
-        // Ten of the least total of a thousand.
+        Token::on_epoch(epoch(1), &[provider(1, 10)]);
+        // Ten of the thousand that full pay takes; of what bounds credit, half as much would do.
         assert_eq!(Balances::total_balance(&account(1)) - 1_000_000 * PLANCK_PER_WEIR, capacity / 100);
     });
 }
@@ -107,11 +116,105 @@ fn what_nobody_gets_stays_unissued_and_the_emission_decays() {
     new_test_ext().execute_with(|| {
         let issued = Sums::<Test>::get().issued;
         let first = budget();
-        Token::on_epoch(1, &[]);
+        Token::on_epoch(epoch(1), &[]);
         assert_eq!(Sums::<Test>::get().issued, issued);
         assert_eq!(budget(), first);
-        Token::on_epoch(2, &[provider(1, 1_000)]);
+        Token::on_epoch(epoch(2), &[provider(1, 1_000)]);
         assert!(budget() < first);
+    });
+}
+
+#[test]
+fn an_epoch_issues_by_its_length() {
+    new_test_ext().execute_with(|| {
+        let usual = budget();
+        let scheduled = || {
+            let sums = Sums::<Test>::get();
+            sums.scheduled - sums.issued
+        };
+        for blocks in [1, EPOCH, 3 * EPOCH] {
+            Token::on_epoch(Epoch { blocks, ..epoch(1) }, &[]);
+            let expected = usual * Balance::from(blocks) / Balance::from(EPOCH);
+            assert!(scheduled().abs_diff(expected) <= 3, "{} is not {expected}", scheduled());
+        }
+        // However long it is.
+        Token::on_epoch(Epoch { blocks: u32::MAX, ..epoch(1) }, &[]);
+        assert_eq!(Sums::<Test>::get().scheduled, CAP);
+        Token::do_try_state().unwrap();
+    });
+}
+
+/// The rings of some accounts, as version 1 kept them.
+fn store_as_version_1(accounts: &[(u8, Ring)]) {
+    for (id, ring) in accounts {
+        // A period of 96 blocks is cut into buckets of three.
+        let former = |it: &Bucket| BucketV1 { index: it.begins / 3 - 1, total: it.total, released: it.released };
+        let buckets: Vec<_> = ring.buckets.iter().map(former).collect();
+        Rings::<Test>::remove(account(*id));
+        Vestings::<Test>::insert(account(*id), RingV1 { buckets: buckets.try_into().unwrap() });
+    }
+    StorageVersion::new(1).put::<Token>();
+}
+
+proptest! {
+    #[test]
+    fn rewards_of_version_1_vest_as_they_did_whatever_happens_while_they_are_moved(
+        steps in proptest::collection::vec((0u8..9, 0u8..3), 0..20),
+        accounts_in_a_block in 1u64..4,
+    ) {
+        new_test_ext().execute_with(|| {
+            for number in [1, 4, 9] {
+                System::set_block_number(number);
+                (0..9).for_each(|id| Token::on_authored(&account(id)));
+            }
+            System::set_block_number(50);
+            let rings: Vec<_> = (0..9).map(|id| (id, Rings::<Test>::get(account(id)))).collect();
+            // What the same steps come to where nothing has to be moved.
+            let act = |(id, what): (u8, u8)| match what {
+                0 => Token::on_authored(&account(id)),
+                1 => {
+                    let _ = Token::claim(RuntimeOrigin::signed(account(0)), account(id));
+                },
+                _ => System::set_block_number(System::block_number() + 1),
+            };
+            let expected = frame_support::storage::with_transaction(|| {
+                steps.iter().copied().for_each(act);
+                let all: Vec<_> = (0..9).map(|id| Rings::<Test>::get(account(id))).collect();
+                sp_runtime::TransactionOutcome::Rollback(Ok::<_, sp_runtime::DispatchError>(all))
+            })
+            .unwrap();
+
+            store_as_version_1(&rings);
+            Token::do_try_state().unwrap();
+            let mut steps = steps.into_iter();
+            let mut cursor = None;
+            loop {
+                if let Some(step) = steps.next() {
+                    act(step);
+                }
+                let each = RocksDbWeight::get().reads_writes(9, 2);
+                let mut meter = WeightMeter::with_limit(each.saturating_mul(accounts_in_a_block));
+                cursor = MoveRings::<Test>::step(cursor, &mut meter).unwrap();
+                Token::do_try_state().unwrap();
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            steps.for_each(act);
+            Token::do_try_state().unwrap();
+            assert_eq!(Token::on_chain_storage_version(), Token::in_code_storage_version());
+            assert_eq!((0..9).map(|id| Rings::<Test>::get(account(id))).collect::<Vec<_>>(), expected);
+        });
+    }
+}
+
+#[test]
+fn a_chain_that_is_beyond_version_2_is_not_set_back_by_the_migration_to_it() {
+    new_test_ext().execute_with(|| {
+        StorageVersion::new(3).put::<Token>();
+        let mut meter = WeightMeter::new();
+        assert!(MoveRings::<Test>::step(None, &mut meter).unwrap().is_none());
+        assert_eq!(Token::on_chain_storage_version(), StorageVersion::new(3));
     });
 }
 
@@ -120,8 +223,8 @@ fn nothing_is_ever_issued_above_the_cap() {
     with_genesis(CAP / 10 - 10_000).execute_with(|| {
         // Everything that is left, in each epoch.
         set_emission_divisor(1);
-        for epoch in 1..100 {
-            Token::on_epoch(epoch, &[provider(1, 1_000)]);
+        for index in 1..100 {
+            Token::on_epoch(epoch(index), &[provider(1, 1_000)]);
             (0..EPOCH).for_each(|_| Token::on_authored(&account(2)));
             assert!(Sums::<Test>::get().issued <= CAP);
             Token::do_try_state().unwrap();
@@ -139,7 +242,7 @@ fn genesis_balances_above_the_cap_are_refused() {
 fn a_reward_that_an_account_cannot_hold_is_not_issued() {
     with_genesis(CAP / 10 - 5_000).execute_with(|| {
         set_emission_divisor(10);
-        Token::on_epoch(1, &[]);
+        Token::on_epoch(epoch(1), &[]);
         let before = Sums::<Test>::get();
         // A tenth of 50 000, 40 % of that, over ten blocks: 200 planck, less than the existential deposit.
         Token::on_authored(&account(77));
@@ -217,7 +320,7 @@ proptest! {
     #[test]
     fn nothing_is_created_or_lost_whatever_happens(steps in proptest::collection::vec(step(), 1..60)) {
         new_test_ext().execute_with(|| {
-            for (epoch, step) in (1u32..).zip(steps) {
+            for (index, step) in (1u32..).zip(steps) {
                 let (issued, existing) = (Sums::<Test>::get().issued, Balances::total_issuance());
                 let mut burned = 0;
                 match step {
@@ -227,7 +330,7 @@ proptest! {
                     },
                     Step::Epoch(providers) => {
                         let providers: Vec<_> = providers.into_iter().map(|(id, bits)| provider(id, bits)).collect();
-                        Token::on_epoch(epoch, &providers);
+                        Token::on_epoch(epoch(index), &providers);
                     },
                     Step::Fee(payer, fee, tip) => {
                         charge(payer, fee.into(), tip.into());

@@ -16,11 +16,12 @@ pub struct CountedWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
     fn on_initialize() -> Weight {
-        // Reads: parameters, emission, supply, vesting, account, holds, issuance; writes all but the first.
-        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(8, 7))
+        // Reads: parameters and what can be tuned of them, emission, supply, version, vesting in both layouts, account, holds,
+        // issuance; writes all but the first seven and the version.
+        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(15, 8))
     }
     fn claim() -> Weight {
-        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(5, 4))
+        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(13, 6))
     }
 }
 

@@ -1,0 +1,103 @@
+//! The layouts that parameters were stored in by former versions of the rules, without the version that precedes them, and what
+//! they become.
+
+use super::{Consensus, Measurement, Parameters, Token, RULES_VERSION};
+use crate::{consensus::Difficulty, BlockNumber, Milliseconds};
+use codec::{Decode, Encode};
+
+/// How far ahead a block may be dated on chains from before version 2, where it was a constant of the node.
+const FURTHEST_AHEAD: Milliseconds = 15_000;
+/// The least distance between two blocks is the block time divided by this on such chains.
+const SPACING_DIVISOR: Milliseconds = 20;
+
+/// Version 1: the distance and the limit of dates are no parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct V1 {
+    /// Block production.
+    pub consensus: ConsensusV1,
+    /// Bandwidth.
+    pub measurement: Measurement,
+    /// Money.
+    pub token: TokenV2,
+}
+
+/// Version 2: emission is counted per epoch, and what is paid for capacity is bounded by [`Consensus`] alone.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct V2 {
+    /// Block production.
+    pub consensus: Consensus,
+    /// Bandwidth.
+    pub measurement: Measurement,
+    /// Money.
+    pub token: TokenV2,
+}
+
+/// The parameters of block production in version 1.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ConsensusV1 {
+    /// The wanted time between two blocks.
+    pub block_time: Milliseconds,
+    /// The half-life of the retarget rule.
+    pub half_life: Milliseconds,
+    /// The base difficulty of the first blocks.
+    pub initial_difficulty: Difficulty,
+    /// The least base difficulty.
+    pub floor_difficulty: Difficulty,
+    /// The depth of finality.
+    pub finality_depth: BlockNumber,
+    /// How much easier a block gets by one whole credit.
+    pub boost: u32,
+    /// The cap of a bucket of credit, in blocks.
+    pub credit_cap_blocks: u32,
+    /// The bandwidth that the sum of all counts as at least.
+    pub least_total_bits_per_second: u64,
+}
+
+/// The parameters of money in versions 1 and 2.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TokenV2 {
+    /// What part of the tokens that were never issued an epoch may issue: one in this many.
+    pub emission_divisor: u64,
+    /// The time over which a reward vests.
+    pub vesting_blocks: BlockNumber,
+}
+
+impl From<V1> for V2 {
+    fn from(old: V1) -> Self {
+        let consensus = old.consensus;
+        Self {
+            consensus: Consensus {
+                block_time: consensus.block_time,
+                least_block_interval: consensus.block_time.checked_div(SPACING_DIVISOR).unwrap_or(0).max(1),
+                furthest_ahead: FURTHEST_AHEAD,
+                half_life: consensus.half_life,
+                initial_difficulty: consensus.initial_difficulty,
+                floor_difficulty: consensus.floor_difficulty,
+                finality_depth: consensus.finality_depth,
+                boost: consensus.boost,
+                credit_cap_blocks: consensus.credit_cap_blocks,
+                least_total_bits_per_second: consensus.least_total_bits_per_second,
+            },
+            measurement: old.measurement,
+            token: old.token,
+        }
+    }
+}
+
+impl From<V2> for Parameters {
+    /// A chain goes on to emit and to pay what it did.
+    fn from(old: V2) -> Self {
+        let token = Token {
+            emission_divisor: old.token.emission_divisor.saturating_mul(old.measurement.epoch_blocks.into()),
+            vesting_blocks: old.token.vesting_blocks,
+            full_pay_bits_per_second: old.consensus.least_total_bits_per_second,
+        };
+        Self { version: RULES_VERSION, consensus: old.consensus, measurement: old.measurement, token }
+    }
+}
+
+impl From<V1> for Parameters {
+    fn from(old: V1) -> Self {
+        V2::from(old).into()
+    }
+}
