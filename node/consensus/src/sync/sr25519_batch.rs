@@ -40,60 +40,78 @@ pub struct Signed<'a> {
 
 /// Whether each of some signatures is right, in their order. Wrong ones are found by bisection.
 pub fn verify_each(signed: &[Signed<'_>]) -> Vec<bool> {
-    let context = schnorrkel::signing_context(SIGNING_CONTEXT);
+    let by_signer = by_signer(signed);
     let mut results = Vec::with_capacity(signed.len());
-    let mut rest = signed;
+    let mut rest = by_signer.as_slice();
     while !rest.is_empty() {
         let are_honest = RIGHT_IN_A_ROW.load(Ordering::Relaxed) >= RIGHT_AGAIN;
         let together = if are_honest { MOST_TOGETHER } else { TOGETHER };
         let (signed, later) = rest.split_at(together.min(rest.len()));
         rest = later;
 
-        let (mut transcripts, mut signatures, mut signers) = (Vec::new(), Vec::new(), Vec::new());
-        let readable: Vec<bool> = signed
-            .iter()
-            .map(|signed| {
-                let Some((signature, signer)) = read(signed) else { return false };
-                transcripts.push(context.bytes(signed.message));
-                signatures.push(signature);
-                signers.push(signer);
-                true
-            })
-            .collect();
-        let batch = Batch { transcripts: &transcripts, signatures: &signatures, signers: &signers };
-        let mut right = vec![false; signatures.len()];
-        batch.find(&mut right);
+        let readable = read(signed.iter().map(|(_, signed)| *signed));
+        let mut right = vec![false; readable.signatures.len()];
+        readable.batch().find(&mut right);
         let mut right = right.into_iter();
-        let verdicts = readable.into_iter().map(|is_readable| is_readable && right.next().unwrap_or(false));
-        let before = results.len();
-        results.extend(verdicts);
-        if results.iter().skip(before).all(|is_right| *is_right) {
+        let mut verdict = |is_readable: &bool| *is_readable && right.next().unwrap_or(false);
+        let verdicts: Vec<bool> = readable.which.iter().map(&mut verdict).collect();
+        if verdicts.iter().all(|is_right| *is_right) {
             RIGHT_IN_A_ROW.fetch_add(signed.len(), Ordering::Relaxed);
         } else {
             RIGHT_IN_A_ROW.store(0, Ordering::Relaxed);
         }
+        results.extend(signed.iter().map(|(index, _)| *index).zip(verdicts));
     }
-    results
+    results.sort_unstable();
+    results.into_iter().map(|(_, is_right)| is_right).collect()
 }
 
 /// Whether all of some signatures are right. Which one is not is not looked for.
 pub fn verify_all(signed: &[Signed<'_>]) -> bool {
-    let context = schnorrkel::signing_context(SIGNING_CONTEXT);
-    let (mut transcripts, mut signatures, mut signers) = (Vec::new(), Vec::new(), Vec::new());
-    for signed in signed {
-        let Some((signature, signer)) = read(signed) else { return false };
-        transcripts.push(context.bytes(signed.message));
-        signatures.push(signature);
-        signers.push(signer);
-    }
-    Batch { transcripts: &transcripts, signatures: &signatures, signers: &signers }.is_right()
+    let readable = read(by_signer(signed).into_iter().map(|(_, signed)| signed));
+    readable.which.iter().all(|is_readable| *is_readable) && readable.batch().is_right()
 }
 
-/// Signature and key, if both are well-formed.
-fn read(signed: &Signed<'_>) -> Option<(Signature, PublicKey)> {
-    let signature = Signature::from_bytes(signed.signature.as_ref()).ok()?;
-    let signer = PublicKey::from_bytes(signed.signer.as_ref()).ok()?;
-    Some((signature, signer))
+/// Some signatures with their places, those of one signer next to each other: then its key is weighed once.
+fn by_signer<'a, 'b>(signed: &'a [Signed<'b>]) -> Vec<(usize, Signed<'b>)> {
+    let mut sorted: Vec<_> = signed.iter().copied().enumerate().collect();
+    sorted.sort_by_key(|(_, signed)| signed.signer);
+    sorted
+}
+
+/// Of some signatures those that are well-formed, with their keys; and which they are.
+struct Readable<T> {
+    which: Vec<bool>,
+    transcripts: Vec<T>,
+    signatures: Vec<Signature>,
+    signers: Vec<PublicKey>,
+}
+
+fn read<'a>(signed: impl Iterator<Item = Signed<'a>>) -> Readable<impl SigningTranscript + Clone> {
+    let context = schnorrkel::signing_context(SIGNING_CONTEXT);
+    let mut readable = Readable { which: vec![], transcripts: vec![], signatures: vec![], signers: vec![] };
+    let mut last: Option<(&sr25519::Public, Option<PublicKey>)> = None;
+    for signed in signed {
+        let signer = match last {
+            Some((bytes, key)) if bytes == signed.signer => key,
+            _ => PublicKey::from_bytes(signed.signer.as_ref()).ok(),
+        };
+        last = Some((signed.signer, signer));
+        let signature = Signature::from_bytes(signed.signature.as_ref()).ok();
+        readable.which.push(signer.is_some() && signature.is_some());
+        if let (Some(signer), Some(signature)) = (signer, signature) {
+            readable.transcripts.push(context.bytes(signed.message));
+            readable.signatures.push(signature);
+            readable.signers.push(signer);
+        }
+    }
+    readable
+}
+
+impl<T: SigningTranscript + Clone> Readable<T> {
+    fn batch(&self) -> Batch<'_, T> {
+        Batch { transcripts: &self.transcripts, signatures: &self.signatures, signers: &self.signers }
+    }
 }
 
 /// Signatures that are checked together. The three slices are equally long.
@@ -106,7 +124,6 @@ struct Batch<'a, T> {
 impl<T: SigningTranscript + Clone> Batch<'_, T> {
     /// Whether all are right.
     fn is_right(&self) -> bool {
-        // Few signers sign much.
         self.signatures.is_empty()
             || schnorrkel::verify_batch(self.transcripts.iter().cloned(), self.signatures, self.signers, true).is_ok()
     }
