@@ -54,7 +54,7 @@ impl Attack for ForgedHeaders {
     async fn prepare(lab: &Lab) -> Result<Self> {
         eprintln!("{}: making {HEADERS} headers", Self::NAME);
         let (forger, floor) = (Forger::new(), lab.rules.floor_difficulty.0);
-        let best = Fresh::best(lab).await?;
+        let best = Fresh::attacked_best(lab).await?;
         let parent = best.last();
         let announcements = (0..HEADERS)
             .map(|index| announcement(&forged(&forger, floor, &parent, index / EACH), BlockState::Best))
@@ -69,7 +69,8 @@ impl Attack for ForgedHeaders {
         let (floor, claim) = (*floor, *genesis);
         let script = move |index: usize| {
             let mut own = announcements.chunks(EACH).nth(index)?.to_vec();
-            // The first is on the best block: of one below what is final, nobody has to look at the base.
+            // The first is on the best block: below what is final nobody looks at the base, and on a block that the node does not
+            // know nobody can see that it is wrong.
             own[0] = announcement(&forged(&forger, floor, &fresh.last(), index), BlockState::Best);
             Some(Script {
                 claim,

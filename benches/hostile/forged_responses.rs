@@ -42,6 +42,8 @@ pub struct ForgedResponses(Fresh<Header>);
 
 impl Attack for ForgedResponses {
     const NAME: &'static str = "forged-responses";
+    // The SDK reads 16 MiB of an answer before anybody can look at it, of each peer that it has asked.
+    const MOST_GROWTH_MIB: f64 = (AT_ONCE * 16) as f64;
 
     async fn prepare(lab: &Lab) -> Result<Self> {
         Ok(Self(Fresh::header(lab).await?))

@@ -24,9 +24,9 @@ pub struct Fresh<T> {
 }
 
 impl Fresh<Parent> {
-    /// The best block itself.
-    pub async fn best(lab: &Lab) -> Result<Self> {
-        Self::new(lab, |lab| Box::pin(lab.best()), Duration::from_millis(500)).await
+    /// The best block of the attacked node, which so surely knows it.
+    pub async fn attacked_best(lab: &Lab) -> Result<Self> {
+        Self::new(lab, |lab| Box::pin(lab.attacked_best()), Duration::from_millis(500)).await
     }
 }
 
@@ -48,13 +48,20 @@ impl<T: Clone> Fresh<T> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    async fn renew(&self, lab: &Lab) -> Result<()> {
+        let made = (self.make)(lab).await?;
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
+        Ok(())
+    }
+
     /// Makes new ones until an attack is over, or a moment.
     pub async fn while_attacking<A>(&self, lab: &Lab, until: Instant, attack: impl Future<Output = A>) -> Result<A> {
+        // What was made before is old by now.
+        self.renew(lab).await?;
         let making = async {
             while Instant::now() < until {
                 tokio::time::sleep(self.every).await;
-                let made = (self.make)(lab).await?;
-                *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
+                self.renew(lab).await?;
             }
             std::future::pending::<Result<A>>().await
         };

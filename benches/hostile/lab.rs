@@ -111,6 +111,11 @@ impl Lab {
         parent(&self.honest, self.honest.best().await?).await
     }
 
+    /// The best block of the attacked node, as a parent.
+    pub async fn attacked_best(&self) -> Result<Parent> {
+        parent(&self.attacked, self.attacked.best().await?).await
+    }
+
     /// The block at a height, as a parent.
     pub async fn block(&self, number: BlockNumber) -> Result<Parent> {
         parent(&self.honest, block_at(&self.honest, number.into()).await?).await

@@ -41,13 +41,13 @@ const LEAST_HASH_RATE: f64 = 0.5;
 const MOST_NOT_FINAL: f64 = 20.0;
 /// The most lines that the log has beyond those of calm time.
 const MOST_LOG_LINES: f64 = 30.0;
-/// The most that memory grows by.
-const MOST_GROWTH_MIB: f64 = 50.0;
 
 /// One way to attack a node.
 trait Attack: Sized {
     /// The name of the attack.
     const NAME: &'static str;
+    /// The most that the memory of the node grows by, however often it is tried.
+    const MOST_GROWTH_MIB: f64 = 50.0;
 
     /// Makes whatever can be made before the attack begins.
     async fn prepare(lab: &Lab) -> Result<Self>;
@@ -114,14 +114,14 @@ async fn show<A: Attack>(figures: &mut Figures) -> Result<()> {
     let watch = Watch::start(&lab).await?;
     let tally = attack.run(&lab, Instant::now() + ATTACK).await?;
     let seen = watch.finish(&lab).await?;
-    print(A::NAME, &calm, &seen, &tally, figures);
+    print::<A>(&calm, &seen, &tally, figures);
     attack.print(&lab, &tally, figures);
     Ok(())
 }
 
-fn print(attack: &str, calm: &Observation, seen: &Observation, tally: &Tally, figures: &mut Figures) {
+fn print<A: Attack>(calm: &Observation, seen: &Observation, tally: &Tally, figures: &mut Figures) {
     let mut figure = |what: &str, value: f64, unit: &str, goal: Goal| {
-        figures.print(&format!("hostile/{attack}/{what}"), value, unit, goal);
+        figures.print(&format!("hostile/{}/{what}", A::NAME), value, unit, goal);
     };
     let slowest = |seconds: &[f64]| seconds.iter().copied().fold(0.0, f64::max);
     figure("duration", seen.seconds, "s", Goal::None);
@@ -142,5 +142,5 @@ fn print(attack: &str, calm: &Observation, seen: &Observation, tally: &Tally, fi
     figure("in-major-sync", seen.syncing, "of the looks", Goal::AtMost(0.0));
     figure("most-not-final", seen.most_not_final as f64, "blocks", Goal::AtMost(MOST_NOT_FINAL));
     figure("log-lines", seen.log.beyond(&calm.log) as f64, "lines", Goal::AtMost(MOST_LOG_LINES));
-    figure("memory-growth", seen.memory_growth, "MiB", Goal::AtMost(MOST_GROWTH_MIB));
+    figure("memory-growth", seen.memory_growth, "MiB", Goal::AtMost(A::MOST_GROWTH_MIB));
 }

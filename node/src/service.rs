@@ -7,13 +7,17 @@ use sc_consensus::{BasicQueue, ImportQueue, IncomingBlock};
 use sc_network::{config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend};
 use sc_network_common::role::Roles;
 use sc_network_sync::{
-    engine::SyncingEngine, service::network::NetworkServiceProvider, strategy::SyncingStrategy, SyncingService,
+    block_relay_protocol::BlockDownloader, engine::SyncingEngine, service::network::NetworkServiceProvider,
+    strategy::SyncingStrategy, SyncingService,
 };
 use sc_network_transactions::TransactionsHandlerController;
 use sc_service::{
     build_default_block_downloader, build_network_advanced, build_polkadot_syncing_strategy,
-    default_gap_sync_body_policy, error::Error as ServiceError, BuildNetworkAdvancedParams, Configuration,
-    PartialComponents, SpawnTasksParams, TFullBackend, TFullClient, TaskManager,
+    config::{WasmExecutionMethod, WasmtimeInstantiationStrategy},
+    default_gap_sync_body_policy,
+    error::Error as ServiceError,
+    BuildNetworkAdvancedParams, Configuration, PartialComponents, SpawnTasksParams, TFullBackend, TFullClient,
+    TaskManager,
 };
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
@@ -30,6 +34,7 @@ use weir_consensus::{
     sync::{
         parallel::Rayon,
         peer_policy::{Parts, PeerPolicy},
+        responses::BoundedDownloader,
         signatures::{ExtrinsicVerifier, HostFunctions, Surroundings, VerifiedSignatures},
         verified_headers::VerifiedHeaders,
         verify_ahead::{Ahead, Queue},
@@ -101,7 +106,13 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
 
     let minimum_weight = sc_chain_spec::get_extension::<MinimumChainWeight>(config.chain_spec.extensions());
     let verified_headers = VerifiedHeaders::default();
-    let executor_config = config.executor.clone();
+    let mut executor_config = config.executor.clone();
+    // One instance of one runtime, without a pool for more.
+    executor_config.wasm_method = WasmExecutionMethod::Compiled {
+        instantiation_strategy: WasmtimeInstantiationStrategy::RecreateInstanceCopyOnWrite,
+    };
+    executor_config.max_runtime_instances = 1;
+    executor_config.runtime_cache_size = 1;
     let cold = Cold::new(backend.clone(), move || {
         sc_service::new_wasm_executor::<sp_io::SubstrateHostFunctions>(&executor_config)
     });
@@ -316,6 +327,7 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
         peers.in_peers.saturating_add(peers.out_peers) as usize,
         &task_manager.spawn_handle(),
     );
+    let downloader: Arc<dyn BlockDownloader<Block>> = Arc::new(BoundedDownloader::new(downloader));
     let strategy: Box<dyn SyncingStrategy<Block>> = build_polkadot_syncing_strategy(
         protocol_id.clone(),
         fork_id,

@@ -41,6 +41,8 @@ pub struct Progress {
     pub age: Option<Milliseconds>,
     /// The wanted time between two blocks.
     pub block_time: Milliseconds,
+    /// How far ahead of our clock a block may be dated.
+    pub furthest_ahead: Milliseconds,
 }
 
 /// What the peer policy asks about headers, and about our own chain.
@@ -181,7 +183,8 @@ where
     fn progress(&self) -> Option<Progress> {
         let best = self.our_best.read()?;
         let age = best.date.map(|date| clock::now().saturating_sub(date));
-        Some(Progress { best: best.anchor.number, age, block_time: best.rules.block_time })
+        let (block_time, furthest_ahead) = (best.rules.block_time, best.rules.furthest_ahead);
+        Some(Progress { best: best.anchor.number, age, block_time, furthest_ahead })
     }
 }
 

@@ -20,15 +20,22 @@
 
 use crate::{
     clock,
-    header::announced::{HeaderCheck, Place, Progress},
+    header::{
+        announced::{HeaderCheck, Place, Progress},
+        rules::claims_of,
+    },
     import::bad_blocks::BadBlocks,
     sync::{
-        catch_up::CatchUp, orphans::Orphans, peer_clocks::PeerClocks, responses, verified_headers::VerifiedHeaders,
+        catch_up::CatchUp,
+        orphans::Orphans,
+        peer_clocks::PeerClocks,
+        responses::{self, Forged},
+        verified_headers::VerifiedHeaders,
     },
     Metrics, Rejection,
 };
 use futures::FutureExt;
-use sc_consensus::{BlockImportError, BlockImportStatus};
+use sc_consensus::{BlockImportError, BlockImportStatus, IncomingBlock};
 use sc_network::{types::ProtocolName, ReputationChange};
 use sc_network_common::sync::message::{BlockAnnounce, BlockAttributes, BlockData, BlockRequest, Direction, FromBlock};
 use sc_network_sync::{
@@ -48,6 +55,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use weir_primitives::UnixMilliseconds;
 
 /// How many banned peers are remembered until they are gone, so that what they had sent before costs nothing.
 const MOST_BANNED: u32 = 1 << 10;
@@ -64,6 +72,8 @@ const STALLED_AT_LEAST: Duration = Duration::from_secs(5);
 const PLACE_REMEMBERED: Duration = Duration::from_secs(1);
 /// How many of them.
 const MOST_PLACES: u32 = 1 << 10;
+/// How many blocks are remembered that peers sent, and how many whose dates were compared with our clock.
+const MOST_DATED: u32 = 1 << 8;
 
 /// What a peer on a branch below what is final is dropped with: too little to ban it.
 const BELOW_FINALITY: ReputationChange = ReputationChange::new(-(1 << 12), "fork below what is final");
@@ -106,6 +116,10 @@ pub struct PeerPolicy<B: BlockT> {
     orphans: Orphans<B::Hash>,
     catch_up: CatchUp,
     clocks: PeerClocks,
+    /// Blocks that peers sent; of one that came before it could be imported its date, and what our clock showed.
+    sent: LruMap<B::Hash, Option<(UnixMilliseconds, UnixMilliseconds)>>,
+    /// Blocks whose dates were compared with our clock.
+    compared: LruMap<B::Hash, ()>,
     /// Where headers belong that were looked at a moment ago.
     places: LruMap<B::Hash, (Place, Instant)>,
     /// When a block from the network was last imported, or syncing last began anew.
@@ -129,6 +143,8 @@ where
             orphans: Orphans::default(),
             catch_up: CatchUp::new(parts.best.saturated_into()),
             clocks: PeerClocks::default(),
+            sent: LruMap::new(ByLength::new(MOST_DATED)),
+            compared: LruMap::new(ByLength::new(MOST_DATED)),
             places: LruMap::new(ByLength::new(MOST_PLACES)),
             progress_since: Instant::now(),
             is_misled: false,
@@ -182,6 +198,10 @@ where
             },
             Err(rejection) => {
                 tracing::debug!(target: "weir", %peer, stage, %rejection, "a header is rejected");
+                // A child of a block that we have, with all the work that it needs.
+                if let Rejection::NotDue { date, now } = rejection {
+                    self.compare_clocks(hash, date, false, now);
+                }
                 if let Some(metrics) = &self.parts.metrics {
                     metrics.rejected.with_label_values(&[stage, rejection.label()]).inc();
                     metrics.disputes.set(self.parts.bad_blocks.disputes() as u64);
@@ -194,13 +214,13 @@ where
         }
     }
 
-    /// Takes a new block's date as a sign of its author's clock.
-    fn compare_clocks(&mut self, place: Place) {
-        let Place::Child { date, is_earliest } = place else { return };
-        if self.is_behind() {
+    /// Takes the date of a new block, which came when our clock showed `now`, as a sign of its author's clock.
+    fn compare_clocks(&mut self, hash: B::Hash, date: UnixMilliseconds, is_earliest: bool, now: UnixMilliseconds) {
+        if self.is_behind() || self.compared.peek(&hash).is_some() {
             return;
         }
-        let Some(offset) = self.clocks.saw_block(date, is_earliest, clock::now()) else { return };
+        self.compared.insert(hash, ());
+        let Some(offset) = self.clocks.saw_block(date, is_earliest, now) else { return };
         if let Some(metrics) = &self.parts.metrics {
             metrics.clock_offset.set(offset as f64 / 1_000.0);
         }
@@ -211,6 +231,17 @@ where
                 "this node's clock differs from its peers': its blocks come late or wait, and earn less. Let the system's time be \
                  set by NTP",
             );
+        }
+    }
+
+    /// Remembers blocks that peers sent, and which of them came too early to be imported.
+    fn note_sent(&mut self, blocks: &[IncomingBlock<B>]) {
+        let Some(progress) = self.progress() else { return };
+        let now = clock::now();
+        for block in blocks {
+            let date = block.header.as_ref().and_then(claims_of).map_or(0, |claims| claims.timestamp);
+            let is_early = date > now.saturating_add(progress.furthest_ahead);
+            self.sent.insert(block.hash, is_early.then_some((date, now)));
         }
     }
 
@@ -270,8 +301,9 @@ where
     /// The header of a new peer's best block, as it answers for it.
     fn on_header(&mut self, peer: PeerId, response: Box<dyn Any + Send>) {
         let Some(wanted) = self.asked.remove(&peer) else { return };
-        let blocks = match response.downcast::<HeaderResponse<B>>() {
-            Ok(response) => response.1.unwrap_or_default(),
+        let blocks = match response.downcast::<HeaderResponse<B>>().map(|response| response.1) {
+            Ok(Ok(blocks)) => blocks,
+            Ok(Err(_)) => return self.ban(peer, "forged response"),
             Err(_) => Vec::new(),
         };
         // A peer may have lost the block to a reorganisation since it told of it.
@@ -291,8 +323,12 @@ where
 
     /// Whether the blocks that a peer answered with are what it was asked for. If they cannot be, it is banned.
     fn is_answer(&mut self, peer: PeerId, response: &(dyn Any + Send)) -> bool {
-        let Some((request, Ok(blocks))) = response.downcast_ref::<HeaderResponse<B>>() else { return true };
-        match responses::check::<B>(request, blocks) {
+        let Some((request, answer)) = response.downcast_ref::<HeaderResponse<B>>() else { return true };
+        let checked = match answer {
+            Ok(blocks) => responses::check::<B>(request, blocks),
+            Err(_) => Err(Forged::Encoding),
+        };
+        match checked {
             Ok(()) => true,
             Err(forged) => {
                 tracing::debug!(target: "weir", %peer, %forged, "an answer is forged");
@@ -310,6 +346,9 @@ where
                     self.progress_since = Instant::now();
                     if let Some(peer) = peer {
                         self.orphans.delivered(*peer);
+                    }
+                    if let Some((date, came)) = self.sent.peek(&hash).copied().flatten() {
+                        self.compare_clocks(hash, date, false, came);
                     }
                 }
                 return (Ok(imported), hash);
@@ -412,7 +451,9 @@ where
             return None;
         }
         let place = self.look_at(peer, &announce.header, "announcement")?;
-        self.compare_clocks(place);
+        if let Place::Child { date, is_earliest } = place {
+            self.compare_clocks(announce.header.hash(), date, is_earliest, clock::now());
+        }
         if self.asked.remove(&peer).is_some() {
             // Now it has shown one.
             self.actions.push(SyncingAction::CancelRequest { peer_id: peer, key: HEADERS });
@@ -465,6 +506,7 @@ where
         for action in self.inner.actions(network)? {
             actions.push(match action {
                 SyncingAction::ImportBlocks { origin, blocks } => {
+                    self.note_sent(&blocks);
                     SyncingAction::ImportBlocks { origin: origin_of(origin, is_catching_up), blocks }
                 },
                 other => other,
@@ -488,7 +530,8 @@ where
     }
 
     fn update_chain_info(&mut self, best_hash: &B::Hash, best_number: NumberFor<B>) {
-        if self.places.peek(best_hash).is_none() && !self.is_behind() {
+        let is_own = self.places.peek(best_hash).is_none() && self.sent.peek(best_hash).is_none();
+        if is_own && !self.is_behind() {
             self.clocks.saw_own_block();
         }
         self.note_best(best_number);

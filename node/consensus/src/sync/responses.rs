@@ -1,14 +1,22 @@
 //! What an answer to a request for blocks must be before anything is made of it.
 //!
 //! The SDK looks at the last block of an answer alone. What stands above it may be of any height, linked to nothing, and of any
-//! size; it would be kept until the chain gets there, and one of the greatest height overflows the SDK's arithmetic.
+//! size; it would be kept until the chain gets there, and one of the greatest height overflows the SDK's arithmetic. An answer that
+//! is larger than any honest one is not decoded at all, since that takes its size three times over ([`BoundedDownloader`]).
 
 use codec::Encode;
+use futures::channel::oneshot;
+use sc_network::{request_responses::RequestFailure, types::ProtocolName};
 use sc_network_common::sync::message::{BlockData, BlockRequest, Direction, FromBlock};
+use sc_network_sync::block_relay_protocol::{BlockDownloader, BlockResponseError};
+use sc_network_types::PeerId;
 use sp_runtime::traits::{Block as BlockT, Header, One, Saturating};
+use std::sync::Arc;
 
 /// How many bytes the body of a block may have: twice what the runtime's largest block has.
 const MOST_BODY_BYTES: usize = 4 << 20;
+/// How many bytes a block may have in an answer beside its body.
+const MOST_OTHER_BYTES: usize = 64 << 10;
 /// How many extrinsics. Each takes more memory than an empty one takes bytes.
 const MOST_EXTRINSICS: usize = 1 << 16;
 
@@ -24,6 +32,9 @@ pub enum Forged {
     /// A block is not the child of the next one.
     #[error("its blocks are not each other's children")]
     Links,
+    /// It does not decode, or has more bytes than so many blocks can have.
+    #[error("it is no encoding of blocks, or too large for one")]
+    Encoding,
     /// There is more than was asked for, or a body is larger than any can be.
     #[error("it is larger than any honest answer")]
     Size,
@@ -67,4 +78,47 @@ pub fn check<B: BlockT>(request: &BlockRequest<B>, blocks: &[BlockData<B>]) -> R
         above = Some(header);
     }
     Ok(())
+}
+
+/// Downloads blocks, and decodes no answer that is larger than any honest one.
+#[derive(Debug)]
+pub struct BoundedDownloader<B: BlockT>(Arc<dyn BlockDownloader<B>>);
+
+impl<B: BlockT> BoundedDownloader<B> {
+    /// By another downloader.
+    pub fn new(inner: Arc<dyn BlockDownloader<B>>) -> Self {
+        Self(inner)
+    }
+}
+
+/// The most bytes of an answer.
+fn most_bytes<B: BlockT>(request: &BlockRequest<B>) -> usize {
+    let blocks = request.max.map_or(usize::MAX, |max| max as usize);
+    blocks.saturating_mul(MOST_BODY_BYTES.saturating_add(MOST_OTHER_BYTES))
+}
+
+#[async_trait::async_trait]
+impl<B: BlockT> BlockDownloader<B> for BoundedDownloader<B> {
+    fn protocol_name(&self) -> &ProtocolName {
+        self.0.protocol_name()
+    }
+
+    async fn download_blocks(
+        &self,
+        who: PeerId,
+        request: BlockRequest<B>,
+    ) -> Result<Result<(Vec<u8>, ProtocolName), RequestFailure>, oneshot::Canceled> {
+        self.0.download_blocks(who, request).await
+    }
+
+    fn block_response_into_blocks(
+        &self,
+        request: &BlockRequest<B>,
+        response: Vec<u8>,
+    ) -> Result<Vec<BlockData<B>>, BlockResponseError> {
+        if response.len() > most_bytes::<B>(request) {
+            return Err(BlockResponseError::DecodeFailed(Forged::Encoding.to_string()));
+        }
+        self.0.block_response_into_blocks(request, response)
+    }
 }

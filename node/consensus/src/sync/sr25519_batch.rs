@@ -5,18 +5,27 @@
 
 use schnorrkel::{context::SigningTranscript, PublicKey, Signature};
 use sp_core::sr25519;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The context that `sp_core` signs in.
 const SIGNING_CONTEXT: &[u8] = b"substrate";
 
-/// How many signatures are checked together. More would be a tenth cheaper where all are right, and a batch that fails is lost:
-/// with these, one wrong signature among 256 spoils an eighth of the work.
+/// How many signatures are checked together while senders are honest.
+const MOST_TOGETHER: usize = 128;
+/// How many are checked together after a wrong one: a batch that fails is lost, and with these one wrong signature among 256
+/// spoils an eighth of the work.
 pub const TOGETHER: usize = 32;
+/// After so many right ones in a row senders are honest again. Until then a tenth of the speed is lost.
+const RIGHT_AGAIN: usize = 512;
 /// In so few, the wrong one is found faster one by one.
 const SINGLY: usize = 4;
 /// After so many wrong ones in a batch, the rest of it is checked one by one: what a sender of nothing but wrong signatures
 /// makes us do is bounded by twice the time that they take one by one.
 const MOST_SOUGHT: usize = 2;
+
+/// How many were right in a row, of all that this process has checked together. It decides how many are checked together next,
+/// and so how long that takes; never what comes out.
+static RIGHT_IN_A_ROW: AtomicUsize = AtomicUsize::new(RIGHT_AGAIN);
 
 /// A signature: over what, and by whom it should be.
 #[derive(Clone, Copy, Debug)]
@@ -31,47 +40,78 @@ pub struct Signed<'a> {
 
 /// Whether each of some signatures is right, in their order. Wrong ones are found by bisection.
 pub fn verify_each(signed: &[Signed<'_>]) -> Vec<bool> {
-    let context = schnorrkel::signing_context(SIGNING_CONTEXT);
+    let by_signer = by_signer(signed);
     let mut results = Vec::with_capacity(signed.len());
-    for signed in signed.chunks(TOGETHER) {
-        let (mut transcripts, mut signatures, mut signers) = (Vec::new(), Vec::new(), Vec::new());
-        let readable: Vec<bool> = signed
-            .iter()
-            .map(|signed| {
-                let Some((signature, signer)) = read(signed) else { return false };
-                transcripts.push(context.bytes(signed.message));
-                signatures.push(signature);
-                signers.push(signer);
-                true
-            })
-            .collect();
-        let batch = Batch { transcripts: &transcripts, signatures: &signatures, signers: &signers };
-        let mut right = vec![false; signatures.len()];
-        batch.search(&mut right, false, &mut 0);
+    let mut rest = by_signer.as_slice();
+    while !rest.is_empty() {
+        let are_honest = RIGHT_IN_A_ROW.load(Ordering::Relaxed) >= RIGHT_AGAIN;
+        let together = if are_honest { MOST_TOGETHER } else { TOGETHER };
+        let (signed, later) = rest.split_at(together.min(rest.len()));
+        rest = later;
+
+        let readable = read(signed.iter().map(|(_, signed)| *signed));
+        let mut right = vec![false; readable.signatures.len()];
+        readable.batch().find(&mut right);
         let mut right = right.into_iter();
-        results.extend(readable.into_iter().map(|is_readable| is_readable && right.next().unwrap_or(false)));
+        let mut verdict = |is_readable: &bool| *is_readable && right.next().unwrap_or(false);
+        let verdicts: Vec<bool> = readable.which.iter().map(&mut verdict).collect();
+        if verdicts.iter().all(|is_right| *is_right) {
+            RIGHT_IN_A_ROW.fetch_add(signed.len(), Ordering::Relaxed);
+        } else {
+            RIGHT_IN_A_ROW.store(0, Ordering::Relaxed);
+        }
+        results.extend(signed.iter().map(|(index, _)| *index).zip(verdicts));
     }
-    results
+    results.sort_unstable();
+    results.into_iter().map(|(_, is_right)| is_right).collect()
 }
 
 /// Whether all of some signatures are right. Which one is not is not looked for.
 pub fn verify_all(signed: &[Signed<'_>]) -> bool {
-    let context = schnorrkel::signing_context(SIGNING_CONTEXT);
-    let (mut transcripts, mut signatures, mut signers) = (Vec::new(), Vec::new(), Vec::new());
-    for signed in signed {
-        let Some((signature, signer)) = read(signed) else { return false };
-        transcripts.push(context.bytes(signed.message));
-        signatures.push(signature);
-        signers.push(signer);
-    }
-    Batch { transcripts: &transcripts, signatures: &signatures, signers: &signers }.is_right()
+    let readable = read(by_signer(signed).into_iter().map(|(_, signed)| signed));
+    readable.which.iter().all(|is_readable| *is_readable) && readable.batch().is_right()
 }
 
-/// Signature and key, if both are well-formed.
-fn read(signed: &Signed<'_>) -> Option<(Signature, PublicKey)> {
-    let signature = Signature::from_bytes(signed.signature.as_ref()).ok()?;
-    let signer = PublicKey::from_bytes(signed.signer.as_ref()).ok()?;
-    Some((signature, signer))
+/// Some signatures with their places, those of one signer next to each other: then its key is weighed once.
+fn by_signer<'a, 'b>(signed: &'a [Signed<'b>]) -> Vec<(usize, Signed<'b>)> {
+    let mut sorted: Vec<_> = signed.iter().copied().enumerate().collect();
+    sorted.sort_by_key(|(_, signed)| signed.signer);
+    sorted
+}
+
+/// Of some signatures those that are well-formed, with their keys; and which they are.
+struct Readable<T> {
+    which: Vec<bool>,
+    transcripts: Vec<T>,
+    signatures: Vec<Signature>,
+    signers: Vec<PublicKey>,
+}
+
+fn read<'a>(signed: impl Iterator<Item = Signed<'a>>) -> Readable<impl SigningTranscript + Clone> {
+    let context = schnorrkel::signing_context(SIGNING_CONTEXT);
+    let mut readable = Readable { which: vec![], transcripts: vec![], signatures: vec![], signers: vec![] };
+    let mut last: Option<(&sr25519::Public, Option<PublicKey>)> = None;
+    for signed in signed {
+        let signer = match last {
+            Some((bytes, key)) if bytes == signed.signer => key,
+            _ => PublicKey::from_bytes(signed.signer.as_ref()).ok(),
+        };
+        last = Some((signed.signer, signer));
+        let signature = Signature::from_bytes(signed.signature.as_ref()).ok();
+        readable.which.push(signer.is_some() && signature.is_some());
+        if let (Some(signer), Some(signature)) = (signer, signature) {
+            readable.transcripts.push(context.bytes(signed.message));
+            readable.signatures.push(signature);
+            readable.signers.push(signer);
+        }
+    }
+    readable
+}
+
+impl<T: SigningTranscript + Clone> Readable<T> {
+    fn batch(&self) -> Batch<'_, T> {
+        Batch { transcripts: &self.transcripts, signatures: &self.signatures, signers: &self.signers }
+    }
 }
 
 /// Signatures that are checked together. The three slices are equally long.
@@ -84,9 +124,26 @@ struct Batch<'a, T> {
 impl<T: SigningTranscript + Clone> Batch<'_, T> {
     /// Whether all are right.
     fn is_right(&self) -> bool {
-        // Few signers sign much.
         self.signatures.is_empty()
             || schnorrkel::verify_batch(self.transcripts.iter().cloned(), self.signatures, self.signers, true).is_ok()
+    }
+
+    /// Writes down which are right.
+    fn find(&self, right: &mut [bool]) {
+        if self.signatures.len() <= TOGETHER {
+            return self.search(right, false, &mut 0);
+        }
+        if self.is_right() {
+            return right.fill(true);
+        }
+        let (mut rest, mut rest_right) = (self.split_at(0).1, right);
+        while !rest.signatures.is_empty() {
+            let size = TOGETHER.min(rest.signatures.len());
+            let (piece, later) = rest.split_at(size);
+            let (piece_right, later_right) = rest_right.split_at_mut(size);
+            piece.search(piece_right, false, &mut 0);
+            (rest, rest_right) = (later, later_right);
+        }
     }
 
     /// Writes down which are right. `is_one_wrong` says that not all of them are; `found` counts the wrong ones.
@@ -197,18 +254,21 @@ mod tests {
 
     #[test]
     fn one_wrong_signature_is_found_wherever_it_stands() {
-        for wrong in 0..TOGETHER {
-            let forgery = |index| if index == wrong { Forgery::OtherMessage } else { Forgery::None };
-            let owned: Vec<_> = (0..TOGETHER).map(|index| signed(index, forgery(index))).collect();
-            let expected: Vec<bool> = (0..TOGETHER).map(|index| index != wrong).collect();
-            assert_eq!(verify_each(&borrowed(&owned)), expected);
+        for together in [TOGETHER, MOST_TOGETHER] {
+            for wrong in 0..together {
+                let forgery = |index| if index == wrong { Forgery::OtherMessage } else { Forgery::None };
+                let owned: Vec<_> = (0..together).map(|index| signed(index, forgery(index))).collect();
+                let expected: Vec<bool> = (0..together).map(|index| index != wrong).collect();
+                RIGHT_IN_A_ROW.store(RIGHT_AGAIN, Ordering::Relaxed);
+                assert_eq!(verify_each(&borrowed(&owned)), expected);
+            }
         }
     }
 
     #[test]
     fn nothing_but_wrong_signatures_are_all_found() {
-        let owned: Vec<_> = (0..TOGETHER + 3).map(|index| signed(index, Forgery::OtherSigner)).collect();
-        assert_eq!(verify_each(&borrowed(&owned)), vec![false; TOGETHER + 3]);
+        let owned: Vec<_> = (0..MOST_TOGETHER + 3).map(|index| signed(index, Forgery::OtherSigner)).collect();
+        assert_eq!(verify_each(&borrowed(&owned)), vec![false; MOST_TOGETHER + 3]);
     }
 
     #[test]

@@ -25,7 +25,10 @@ use std::{
 use weir_consensus::{
     clock,
     header::announced::Announced,
-    sync::peer_policy::{Parts, PeerPolicy},
+    sync::{
+        peer_policy::{Parts, PeerPolicy},
+        responses::BoundedDownloader,
+    },
 };
 use weir_consensus_testing::{reclaim, seal, Chain, Options, Sealed};
 use weir_primitives::{consensus::read_header, Hash};
@@ -81,7 +84,7 @@ impl BlockDownloader<Block> for Downloader {
         request: &BlockRequest<Block>,
         response: Vec<u8>,
     ) -> Result<Vec<BlockData<Block>>, BlockResponseError> {
-        let who = PeerId::from_bytes(&response).unwrap();
+        let Ok(who) = PeerId::from_bytes(&response) else { return Ok(vec![]) };
         let forged = self.forgers.lock().get(&who).cloned();
         if let Some(block) = forged {
             return Ok(vec![data(&block, request)]);
@@ -449,7 +452,15 @@ fn a_branch_that_leaves_the_chain_below_what_is_final_is_not_followed_and_is_fet
 /// An answer of blocks in the order in which they are sent: downwards.
 fn answer_with(node: &mut Node, peer: PeerId, request: BlockRequest<Block>, blocks: &[Sealed]) {
     let data: Vec<_> = blocks.iter().map(|block| data(block, &request)).collect();
-    let response: Result<Vec<BlockData<Block>>, BlockResponseError> = Ok(data);
+    answer(node, peer, request, Ok(data));
+}
+
+fn answer(
+    node: &mut Node,
+    peer: PeerId,
+    request: BlockRequest<Block>,
+    response: Result<Vec<BlockData<Block>>, BlockResponseError>,
+) {
     let key = ChainSync::<Block, weir_consensus_testing::Client>::STRATEGY_KEY;
     node.policy.on_generic_response(&peer, key, PROTOCOL.into(), Box::new((request, response)));
     node.run();
@@ -478,19 +489,43 @@ fn an_answer_with_a_header_of_the_greatest_height_behind_the_right_one_bans_its_
     assert_eq!(node.chain.best(), blocks[19].hash());
 }
 
+/// A request for some blocks downwards from a height.
+fn request(number: u32, max: u32) -> BlockRequest<Block> {
+    BlockRequest::<Block> {
+        id: 0,
+        fields: BlockAttributes::HEADER | BlockAttributes::BODY,
+        from: FromBlock::Number(number),
+        direction: sc_network_common::sync::message::Direction::Descending,
+        max: Some(max),
+    }
+}
+
+#[test]
+fn an_answer_that_is_no_encoding_of_blocks_bans_its_sender() {
+    let (_, blocks) = grown(20);
+    let mut node = Node::with(copy(&blocks[..12]));
+    let liar = node.connect(node.chain.genesis(), 0, None);
+    answer(&mut node, liar, request(20, 8), Err(BlockResponseError::DecodeFailed("no protobuf".into())));
+    assert_eq!(node.banned(), [liar]);
+}
+
+#[test]
+fn an_answer_that_is_larger_than_so_many_blocks_can_be_is_not_decoded() {
+    let node = Node::new();
+    let downloader = BoundedDownloader::<Block>::new(Arc::new(node.downloader.clone()));
+    let is_refused = |max, bytes| downloader.block_response_into_blocks(&request(20, max), vec![0; bytes]).is_err();
+    const MOST_BYTES: usize = (4 << 20) + (64 << 10);
+    assert!(!is_refused(1, MOST_BYTES));
+    assert!(is_refused(1, MOST_BYTES + 1));
+    assert!(!is_refused(2, MOST_BYTES + 1));
+}
+
 #[test]
 fn an_honest_answer_that_ends_early_bans_nobody() {
     let (_, blocks) = grown(20);
     let mut node = Node::with(copy(&blocks[..12]));
     let honest = node.connect(node.chain.genesis(), 0, None);
-    let request = BlockRequest::<Block> {
-        id: 0,
-        fields: BlockAttributes::HEADER | BlockAttributes::BODY,
-        from: FromBlock::Number(20),
-        direction: sc_network_common::sync::message::Direction::Descending,
-        max: Some(8),
-    };
-    answer_with(&mut node, honest, request, &[blocks[19].clone(), blocks[18].clone()]);
+    answer_with(&mut node, honest, request(20, 8), &[blocks[19].clone(), blocks[18].clone()]);
     assert_eq!(node.banned(), []);
 }
 
