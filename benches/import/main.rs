@@ -93,13 +93,16 @@ impl Link<Block> for Counter {
     }
 }
 
+/// Something that is done with blocks.
+type Step = Box<dyn FnMut(&[Sealed])>;
+
 /// A chain that grows in one way.
 struct Lane {
     chain: Chain,
     metrics: Metrics,
     /// Verifies the signatures of blocks before they are imported, where that is not to be timed.
-    prepare: Box<dyn Fn(&[Sealed])>,
-    import: Box<dyn FnMut(&[Sealed])>,
+    prepare: Step,
+    import: Step,
     /// Seconds of each turn.
     turns: Vec<f64>,
     _folder: tempfile::TempDir,
@@ -120,8 +123,8 @@ impl Lane {
         let spawner = sp_core::testing::TaskExecutor::new();
         let strategy = Rayon::new(0).expect("threads can be started");
         let extrinsics = chain.extrinsic_verifier(strategy.clone());
-        let mut prepare: Box<dyn Fn(&[Sealed])> = Box::new(|_| ());
-        let import: Box<dyn FnMut(&[Sealed])> = match way {
+        let mut prepare: Step = Box::new(|_| ());
+        let import: Step = match way {
             Way::Stock => {
                 let mut queue = stock::queue(&chain, &spawner);
                 Box::new(move |blocks| drive(&mut queue, blocks))
