@@ -1,5 +1,5 @@
-//! Import of generated blocks into a new database: with verification ahead, without, and by the SDK's own queue for proof of
-//! work, in turns on the same blocks; and where the time goes.
+//! Import of generated blocks into a new database, as a node that catches up does it: with verification ahead, without, and by the
+//! SDK's own queue for proof of work, in turns on the same blocks; and where the time goes.
 #![allow(missing_docs)]
 
 mod stock;
@@ -26,8 +26,8 @@ use weir_runtime::opaque::Block;
 
 const BLOCKS: usize = 5_000;
 const TRANSFERS: u32 = 20;
-/// How often each way is measured, in turns.
-const ROUNDS: usize = 3;
+/// After how many blocks it is the next way's turn: so soon that the machine is the same to all.
+const IN_TURN: usize = 250;
 /// How many blocks come in one call, as from the network.
 const AT_ONCE: usize = 128;
 /// So slow that the difficulty stays at its floor.
@@ -93,60 +93,92 @@ impl Link<Block> for Counter {
     }
 }
 
-/// Seconds to import all; of those the ones spent on verifying headers ahead, on executing, and on importing altogether; and the
-/// share of signatures that the runtime found verified.
-struct Times {
-    total: f64,
-    ahead: f64,
-    executing: f64,
-    importing: f64,
-    found: f64,
+/// Something that is done with blocks.
+type Step = Box<dyn FnMut(&[Sealed])>;
+
+/// A chain that grows in one way.
+struct Lane {
+    chain: Chain,
+    metrics: Metrics,
+    /// Verifies the signatures of blocks before they are imported, where that is not to be timed.
+    prepare: Step,
+    import: Step,
+    /// Seconds of each turn.
+    turns: Vec<f64>,
+    _folder: tempfile::TempDir,
 }
 
-fn import(blocks: &[Sealed], first_timestamp: u64, way: Way) -> Times {
-    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
-    let _inside = runtime.enter();
-    let folder = tempfile::tempdir().expect("there is room for a database");
-    let metrics = Metrics::register(&Registry::new()).expect("nothing is registered yet");
-    let chain = Chain::with(Options {
-        folder: Some(folder.path()),
-        first_timestamp: Some(first_timestamp),
-        metrics: Some(metrics.clone()),
-        ..Options::default()
-    });
-    let spawner = sp_core::testing::TaskExecutor::new();
-    let strategy = Rayon::new(0).expect("threads can be started");
-    let extrinsics = chain.extrinsic_verifier(strategy.clone());
-    if way == Way::SignaturesDone {
-        let incoming: Vec<_> = blocks.iter().map(|block| block.incoming(None)).collect();
-        extrinsics.verify(&incoming.iter().collect::<Vec<_>>());
+impl Lane {
+    fn new(way: Way, first_timestamp: u64) -> Self {
+        let folder = tempfile::tempdir().expect("there is room for a database");
+        let metrics = Metrics::register(&Registry::new()).expect("nothing is registered yet");
+        let chain = Chain::with(Options {
+            folder: Some(folder.path()),
+            first_timestamp: Some(first_timestamp),
+            metrics: Some(metrics.clone()),
+            // It finalizes nothing meanwhile, as the SDK's queue does not.
+            is_catching_up: true,
+            ..Options::default()
+        });
+        let spawner = sp_core::testing::TaskExecutor::new();
+        let strategy = Rayon::new(0).expect("threads can be started");
+        let extrinsics = chain.extrinsic_verifier(strategy.clone());
+        let mut prepare: Step = Box::new(|_| ());
+        let import: Step = match way {
+            Way::Stock => {
+                let mut queue = stock::queue(&chain, &spawner);
+                Box::new(move |blocks| drive(&mut queue, blocks))
+            },
+            Way::OneByOne | Way::SignaturesDone => {
+                if way == Way::SignaturesDone {
+                    prepare = Box::new(move |blocks| {
+                        let incoming: Vec<_> = blocks.iter().map(|block| block.incoming(None)).collect();
+                        extrinsics.verify(&incoming.iter().collect::<Vec<_>>());
+                    });
+                }
+                let mut queue = executing(&chain, &spawner);
+                Box::new(move |blocks| drive(&mut queue, blocks))
+            },
+            Way::Ahead => {
+                let ahead = Ahead {
+                    strategy,
+                    our_best: chain.our_best(),
+                    verified_headers: chain.verified_headers.clone(),
+                    signatures: Box::new(move |blocks: &[&IncomingBlock<Block>]| extrinsics.verify(blocks)),
+                    metrics: Some(metrics.clone()),
+                };
+                let mut queue = Queue::new(executing(&chain, &spawner), ahead, &spawner);
+                Box::new(move |blocks| drive(&mut queue, blocks))
+            },
+        };
+        Self { chain, metrics, prepare, import, turns: Vec::new(), _folder: folder }
     }
 
-    let begun = Instant::now();
-    match way {
-        Way::Stock => drive(&runtime, stock::queue(&chain, &spawner), blocks),
-        Way::OneByOne | Way::SignaturesDone => drive(&runtime, executing(&chain, &spawner), blocks),
-        Way::Ahead => {
-            let ahead = Ahead {
-                strategy,
-                our_best: chain.our_best(),
-                verified_headers: chain.verified_headers.clone(),
-                signatures: Box::new(move |blocks: &[&IncomingBlock<Block>]| extrinsics.verify(blocks)),
-                metrics: Some(metrics.clone()),
-            };
-            drive(&runtime, Queue::new(executing(&chain, &spawner), ahead, &spawner), blocks);
-        },
+    fn take_turn(&mut self, blocks: &[Sealed]) {
+        (self.prepare)(blocks);
+        let begun = Instant::now();
+        (self.import)(blocks);
+        self.turns.push(begun.elapsed().as_secs_f64());
+        assert_eq!(self.chain.best(), blocks.last().expect("there are blocks").hash());
     }
-    let total = begun.elapsed().as_secs_f64();
-    assert_eq!(chain.best(), blocks.last().expect("there are blocks").hash());
-    let transfers = blocks.iter().map(|block| block.body.len() - 1).sum::<usize>();
-    Times {
-        total,
-        ahead: metrics.verification_seconds.get_sample_sum(),
-        executing: metrics.execution_seconds.get_sample_sum(),
-        importing: metrics.import_seconds.get_sample_sum(),
-        found: chain.signatures.found() as f64 / transfers.max(1) as f64,
+
+    /// Microseconds for each block.
+    fn each(&self, seconds: f64) -> f64 {
+        seconds / BLOCKS as f64 * 1e6
     }
+
+    fn total(&self) -> f64 {
+        self.turns.iter().sum()
+    }
+
+    fn executing(&self) -> f64 {
+        self.metrics.execution_seconds.get_sample_sum()
+    }
+}
+
+/// How many times as long one lane takes as another: the median over the turns.
+fn ratio(of: &Lane, to: &Lane) -> f64 {
+    median(of.turns.iter().zip(&to.turns).map(|(of, to)| of / to).collect())
 }
 
 /// The queue that executes, with our verifier and import.
@@ -154,13 +186,13 @@ fn executing(chain: &Chain, spawner: &impl sp_core::traits::SpawnEssentialNamed)
     BasicQueue::new(chain.verifier.clone(), Box::new(chain.import_handle()), None, spawner, None)
 }
 
-fn drive(runtime: &tokio::runtime::Runtime, mut queue: impl ImportQueue<Block>, blocks: &[Sealed]) {
+fn drive(queue: &mut impl ImportQueue<Block>, blocks: &[Sealed]) {
     for call in blocks.chunks(AT_ONCE) {
         let incoming = call.iter().map(|block| block.incoming(None)).collect();
         queue.service_ref().import_blocks(BlockOrigin::NetworkInitialSync, incoming);
     }
     let counter = Counter::default();
-    runtime.block_on(futures::future::poll_fn(|cx| {
+    tokio::runtime::Handle::current().block_on(futures::future::poll_fn(|cx| {
         queue.poll_actions(cx, &counter);
         if counter.0.load(Ordering::Relaxed) < blocks.len() {
             Poll::Pending
@@ -170,12 +202,9 @@ fn drive(runtime: &tokio::runtime::Runtime, mut queue: impl ImportQueue<Block>, 
     }));
 }
 
-/// The median over the rounds of a ratio of two ways.
-fn ratio(of: &[Times], to: &[Times], part: impl Fn(&Times) -> f64) -> f64 {
-    median(of.iter().zip(to).map(|(of, to)| part(of) / part(to)).collect())
-}
-
 fn main() -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+    let _inside = runtime.enter();
     let mut figures = Figures::from_arguments();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     figures.print("import/threads", threads as f64, "threads", Goal::None);
@@ -183,58 +212,45 @@ fn main() -> ExitCode {
         eprintln!("generating {BLOCKS} blocks with {transfers} transfers each");
         let first = first_timestamp();
         let blocks = generate(transfers, first);
-        let (mut ahead, mut alone, mut done, mut stock) = (vec![], vec![], vec![], vec![]);
-        for round in 0..ROUNDS {
-            eprintln!("importing them, round {} of {ROUNDS}", round + 1);
-            ahead.push(import(&blocks, first, Way::Ahead));
-            stock.push(import(&blocks, first, Way::Stock));
-            alone.push(import(&blocks, first, Way::OneByOne));
-            if transfers > 0 {
-                done.push(import(&blocks, first, Way::SignaturesDone));
+        let mut lanes = [Way::Ahead, Way::Stock, Way::OneByOne, Way::SignaturesDone].map(|way| Lane::new(way, first));
+        for (turn, blocks) in blocks.chunks(IN_TURN).enumerate() {
+            eprintln!("importing them in turns of {IN_TURN}: {} of {}", turn + 1, BLOCKS / IN_TURN);
+            for place in 0..lanes.len() {
+                // Nobody always comes after the same one.
+                let index = (place + turn) % lanes.len();
+                lanes[index].take_turn(blocks);
             }
         }
-        let total = |times: &Times| times.total;
-        let rate = |times: &[Times]| median(times.iter().map(|times| BLOCKS as f64 / times.total).collect());
-        figures.print(&format!("import/{name}/ahead"), rate(&ahead), "blocks/s", Goal::None);
-        figures.print(&format!("import/{name}/one-by-one"), rate(&alone), "blocks/s", Goal::None);
-        figures.print(&format!("import/{name}/stock"), rate(&stock), "blocks/s", Goal::None);
+        let [ahead, stock, alone, done] = &lanes;
+        for (way, lane) in [("ahead", ahead), ("one-by-one", alone), ("stock", stock)] {
+            figures.print(&format!("import/{name}/{way}"), BLOCKS as f64 / lane.total(), "blocks/s", Goal::None);
+        }
         let goal = if transfers > 0 { Goal::AtLeast(1.2) } else { Goal::None };
-        figures.print(&format!("import/{name}/ahead-against-stock"), ratio(&stock, &ahead, total), "times", goal);
+        figures.print(&format!("import/{name}/ahead-against-stock"), ratio(stock, ahead), "times", goal);
         // Without transactions, verification is a small part of an import: what can be gained is little, and nothing may be lost.
         let goal = Goal::AtLeast(if transfers > 0 { 1.05 } else { 0.97 });
-        figures.print(&format!("import/{name}/ahead-against-one-by-one"), ratio(&alone, &ahead, total), "times", goal);
+        figures.print(&format!("import/{name}/ahead-against-one-by-one"), ratio(alone, ahead), "times", goal);
         if transfers > 0 {
-            let found = median(ahead.iter().map(|times| times.found).collect());
+            let signatures = blocks.iter().map(|block| block.body.len() - 1).sum::<usize>();
+            let found = ahead.chain.signatures.found() as f64 / signatures as f64;
             figures.print(&format!("import/{name}/signatures-found"), found, "of all", Goal::AtLeast(0.99));
             // The limit of what verification ahead can gain, on however many processors.
-            let share = 1.0 - ratio(&done, &alone, |times| times.executing);
+            let share = 1.0 - done.executing() / alone.executing();
             figures.print(&format!("import/{name}/signatures"), share, "of execution", Goal::None);
-            figures.print(
-                &format!("import/{name}/limit-against-one-by-one"),
-                ratio(&alone, &done, total),
-                "times",
-                Goal::None,
-            );
-            figures.print(
-                &format!("import/{name}/limit-against-stock"),
-                ratio(&stock, &done, total),
-                "times",
-                Goal::None,
-            );
+            figures.print(&format!("import/{name}/limit-against-one-by-one"), ratio(alone, done), "times", Goal::None);
+            figures.print(&format!("import/{name}/limit-against-stock"), ratio(stock, done), "times", Goal::None);
         }
 
-        let each = |part: &dyn Fn(&Times) -> f64, times: &[Times]| {
-            median(times.iter().map(|times| part(times) / BLOCKS as f64 * 1e6).collect())
-        };
-        for (way, times) in [("ahead", &ahead), ("one-by-one", &alone)] {
-            let mut part = |part: &str, of: &dyn Fn(&Times) -> f64| {
-                figures.print(&format!("import/{name}/{way}/{part}"), each(of, times), "us/block", Goal::None);
+        for (way, lane) in [("ahead", ahead), ("one-by-one", alone)] {
+            let mut part = |part: &str, seconds: f64| {
+                figures.print(&format!("import/{name}/{way}/{part}"), lane.each(seconds), "us/block", Goal::None);
             };
-            part("total", &|times| times.total);
-            part("headers-ahead-beside-it", &|times| times.ahead);
-            part("execution", &|times| times.executing);
-            part("writing-and-weighing", &|times| times.importing - times.executing);
-            part("checks-and-queues", &|times| times.total - times.importing);
+            let importing = lane.metrics.import_seconds.get_sample_sum();
+            part("total", lane.total());
+            part("headers-ahead-beside-it", lane.metrics.verification_seconds.get_sample_sum());
+            part("execution", lane.executing());
+            part("writing-and-weighing", importing - lane.executing());
+            part("checks-and-queues", lane.total() - importing);
         }
     }
     figures.finish()

@@ -1,11 +1,11 @@
 //! Whether this node's clock agrees with its peers'.
 //!
-//! An honest miner dates its template with its clock, and a block is on its way for moments. So the dates of new blocks, against
-//! our clock when they come, tell how far the two are apart. The median over the last blocks counts. A block with the earliest date
-//! that its parent allows says nothing, for it may follow one that was dated far ahead: it counts as one that agrees, so that
-//! miners with less than half of the hash power cannot move the median far. A block that had to wait for its date counts too, once
-//! it is imported: a node whose clock is behind sees no others. A clock that is off is only warned of: it costs the node itself, and
-//! nobody else.
+//! An honest miner dates its template with its clock, and a block is on its way for moments. So the dates of new blocks,
+//! against our clock when they come, tell how far the two are apart. The median over the last blocks counts. A block with the
+//! earliest date that its parent allows says nothing, for it may follow one that was dated far ahead: it counts as one that
+//! agrees, so that miners with less than half of the hash power cannot move the median far. What a node whose clock is behind
+//! sees counts too: children that are not due by far, blocks that had to wait, once they are imported, and orphans where
+//! nothing else comes. A clock that is off is only warned of: it costs the node itself, and nobody else.
 
 use std::{
     collections::VecDeque,

@@ -72,6 +72,9 @@ const STALLED_AT_LEAST: Duration = Duration::from_secs(5);
 const PLACE_REMEMBERED: Duration = Duration::from_secs(1);
 /// How many of them.
 const MOST_PLACES: u32 = 1 << 10;
+/// After how many orphans in a row the next ones tell of our clock: one costs as much as a sixteenth of a block at the least, or, with
+/// credit that it may not have, a 128th.
+const TELLING_ORPHANS: u32 = 16;
 /// How many blocks are remembered that peers sent, and how many whose dates were compared with our clock.
 const MOST_DATED: u32 = 1 << 8;
 
@@ -118,6 +121,8 @@ pub struct PeerPolicy<B: BlockT> {
     clocks: PeerClocks,
     /// Blocks that peers sent; of one that came before it could be imported its date, and what our clock showed.
     sent: LruMap<B::Hash, Option<(UnixMilliseconds, UnixMilliseconds)>>,
+    /// Orphans that were shown since the last child of a block that we have.
+    orphans_in_a_row: u32,
     /// Blocks whose dates were compared with our clock.
     compared: LruMap<B::Hash, ()>,
     /// Where headers belong that were looked at a moment ago.
@@ -144,6 +149,7 @@ where
             catch_up: CatchUp::new(parts.best.saturated_into()),
             clocks: PeerClocks::default(),
             sent: LruMap::new(ByLength::new(MOST_DATED)),
+            orphans_in_a_row: 0,
             compared: LruMap::new(ByLength::new(MOST_DATED)),
             places: LruMap::new(ByLength::new(MOST_PLACES)),
             progress_since: Instant::now(),
@@ -180,11 +186,13 @@ where
     /// Checks a header that a peer shows, and bans it for a false one. Returns the header's place if it is worth something.
     fn look_at(&mut self, peer: PeerId, header: &B::Header, stage: &'static str) -> Option<Place> {
         let (hash, now) = (header.hash(), Instant::now());
-        let remembered = self.places.peek(&hash).filter(|(_, since)| now.duration_since(*since) < PLACE_REMEMBERED);
+        let remembered =
+            self.places.peek(&hash).copied().filter(|(_, since)| now.duration_since(*since) < PLACE_REMEMBERED);
         let mut result = match remembered {
-            Some((place, _)) => Ok(*place),
+            Some((place, _)) => Ok(place),
             None => self.parts.check.check(header),
         };
+        self.note_clock(header, &result);
         if matches!(result, Ok(Place::Orphan)) && !self.orphans.try_fetch(peer, hash, *header.parent_hash(), now) {
             result = Err(Rejection::Budget);
         }
@@ -198,10 +206,6 @@ where
             },
             Err(rejection) => {
                 tracing::debug!(target: "weir", %peer, stage, %rejection, "a header is rejected");
-                // A child of a block that we have, with all the work that it needs.
-                if let Rejection::NotDue { date, now } = rejection {
-                    self.compare_clocks(hash, date, false, now);
-                }
                 if let Some(metrics) = &self.parts.metrics {
                     metrics.rejected.with_label_values(&[stage, rejection.label()]).inc();
                     metrics.disputes.set(self.parts.bad_blocks.disputes() as u64);
@@ -211,6 +215,26 @@ where
                 }
                 None
             },
+        }
+    }
+
+    /// Looks for a sign that our clock is behind, in a header that a peer shows.
+    fn note_clock(&mut self, header: &B::Header, result: &Result<Place, Rejection>) {
+        match result {
+            // A child of a block that we have, with all the work that it needs.
+            Err(Rejection::NotDue { date, now }) => self.compare_clocks(header.hash(), *date, false, *now),
+            Ok(Place::Child { .. }) => self.orphans_in_a_row = 0,
+            // Orphans are cheap, and say something only where nothing else comes: a node that takes no block of others for due makes a
+            // chain of its own, and sees orphans alone.
+            Ok(Place::Orphan) => {
+                self.orphans_in_a_row = self.orphans_in_a_row.saturating_add(1);
+                let (date, now) = (claims_of(header).map_or(0, |claims| claims.timestamp), clock::now());
+                let limit = self.progress().map_or(0, |progress| progress.furthest_ahead);
+                if self.orphans_in_a_row > TELLING_ORPHANS && date > now.saturating_add(limit) {
+                    self.compare_clocks(header.hash(), date, false, now);
+                }
+            },
+            _ => (),
         }
     }
 

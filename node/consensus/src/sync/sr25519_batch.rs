@@ -73,7 +73,7 @@ pub fn verify_all(signed: &[Signed<'_>]) -> bool {
 }
 
 /// Some signatures with their places, those of one signer next to each other: then its key is weighed once.
-fn by_signer<'a, 'b>(signed: &'a [Signed<'b>]) -> Vec<(usize, Signed<'b>)> {
+fn by_signer<'b>(signed: &[Signed<'b>]) -> Vec<(usize, Signed<'b>)> {
     let mut sorted: Vec<_> = signed.iter().copied().enumerate().collect();
     sorted.sort_by_key(|(_, signed)| signed.signer);
     sorted

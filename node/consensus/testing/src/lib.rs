@@ -12,7 +12,7 @@ use sc_consensus::{
 use sc_network_types::PeerId;
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
-use sp_consensus::BlockOrigin;
+use sp_consensus::{BlockOrigin, SyncOracle};
 use sp_core::{sr25519, storage::well_known_keys, Pair, U256};
 use sp_keyring::Sr25519Keyring;
 use sp_runtime::{
@@ -139,6 +139,21 @@ pub struct Options<'a> {
     pub cold: Option<Arc<dyn ColdExecution<Block>>>,
     /// Where signatures are kept that were verified ahead.
     pub signatures: VerifiedSignatures<Hash>,
+    /// Whether it catches up with others all the time.
+    pub is_catching_up: bool,
+}
+
+/// Of a node that catches up.
+struct CatchingUp;
+
+impl SyncOracle for CatchingUp {
+    fn is_major_syncing(&self) -> bool {
+        true
+    }
+
+    fn is_offline(&self) -> bool {
+        false
+    }
 }
 
 pub struct Chain {
@@ -200,9 +215,13 @@ impl Chain {
         let rules = client.runtime_api().parameters(client.info().genesis_hash).unwrap().unwrap().consensus;
         let (bad_blocks, verified_headers) = (BadBlocks::default(), VerifiedHeaders::default());
         let cold = options.cold.unwrap_or_else(|| Arc::new(Cold::new(backend.clone(), || Executor::builder().build())));
+        let oracle = Oracle::default();
+        if options.is_catching_up {
+            let _ = oracle.set(Arc::new(CatchingUp));
+        }
         let settings = Settings {
             minimum_weight: options.minimum_weight,
-            oracle: Oracle::default(),
+            oracle,
             bad_blocks: bad_blocks.clone(),
             verified_headers: verified_headers.clone(),
             signatures: options.signatures.clone(),
