@@ -74,8 +74,9 @@ pub type SignedPayload = generic::SignedPayload<RuntimeCall, TxExtension>;
 pub type Executive =
     frame_executive::Executive<Runtime, Block, frame_system::ChainContext<Runtime>, Runtime, AllPalletsWithSystem>;
 
-/// The migrations that an upgrade to this runtime runs, in their order.
-pub type Migrations = (pallet_difficulty::migrations::v2::Migration<Runtime>,);
+/// The migrations that an upgrade to this runtime runs, in their order: the parameters first, by which the others go.
+pub type Migrations =
+    (pallet_difficulty::migrations::v2::Migration<Runtime>, pallet_bandwidth::migrations::v2::Migration<Runtime>);
 
 /// The version of the runtime.
 #[sp_version::runtime_version]

@@ -5,6 +5,7 @@ use core::cell::RefCell;
 use frame_support::{
     derive_impl,
     traits::{ConstU32, Get, Hooks},
+    weights::constants::RocksDbWeight,
 };
 use sp_core::{ed25519, Pair};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
@@ -49,6 +50,7 @@ impl frame_system::Config for Test {
     type Block = Block;
     type AccountId = AccountId;
     type Lookup = IdentityLookup<AccountId>;
+    type DbWeight = RocksDbWeight;
     type AccountData = pallet_balances::AccountData<Balance>;
 }
 
@@ -138,7 +140,7 @@ pub fn parameters() -> Parameters {
             rank: 2,
             window: 3,
             clock_tolerance_us: 20_000,
-            least_time_us: 400_000,
+            least_time_us: 500_000,
             train_us: 500_000,
             report_deadline: 6_000,
             growth_step_bits_per_second: 250 * MBIT,
