@@ -27,7 +27,8 @@ const ENTRIES_PER_BUCKET: u32 = 16;
 /// By how much the missed part must exceed that of the others for a challenger to be jailed.
 ///
 /// Providers with a fifth of what is paid for, who leave one member out of all their batches, bring it to a fifth on
-/// average; with equal weights that is jailed once in 30 000 records (*silence* of `scripts/simulate committee`).
+/// average. With equal weights one record in 20 000 of such a member is above the limit; with lognormal ones one in 150
+/// (*silence* of `scripts/simulate committee`).
 pub const JAILED_ABOVE: Perbill = Perbill::from_percent(35);
 /// Of how many challengers one can be jailed in an epoch.
 const CHALLENGERS_PER_JAILED: u32 = 16;

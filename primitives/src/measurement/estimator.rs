@@ -31,9 +31,9 @@
 //!   that by one place at the most. With fewer than r results above zero g is zero, so that fewer than r bad
 //!   committees buy nothing.
 //! - *One lost challenge costs little.* From w equal results it takes a w-th.
-//! - *A line that is lent out is paid for once at each instant.* The r-th largest alone pays an identity in full that has
-//!   the line in r of w challenges: w/r times. The mean of clipped results is at most that of the results, and the
-//!   results of one instant add up to the line, whatever its identities do.
+//! - *A line that is lent out is paid for as often as there are instants.* The r-th largest alone pays an identity in full
+//!   that has the line in r of w challenges, w/r times as often. The mean of clipped results is at most that of the
+//!   results, and those of one instant add up to the line while all answer at about the same time.
 //! - *Monotone.* No result that rises lowers g, so nobody gains by showing less.
 
 use alloc::vec::Vec;
