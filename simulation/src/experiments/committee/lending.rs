@@ -52,7 +52,7 @@ fn clipped_mean(results: &[u64]) -> u64 {
 
 const FOURTH_LARGEST: Rule = Rule { name: "4th of 8", guaranteed: fourth_of_eight, rank: 4 };
 
-/// The rule of the past, and the rule of the chain.
+/// The fourth largest alone, and the rule of the chain.
 fn rules() -> [Rule; 2] {
     let rank = measurement().rank as usize;
     [FOURTH_LARGEST, Rule { name: "clipped mean", guaranteed: clipped_mean, rank }]
