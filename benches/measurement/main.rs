@@ -22,7 +22,7 @@ const COMMITTEES: [(usize, usize); 2] = [(16, 7), (7, 3)];
 const TRAIN: Duration = Duration::from_millis(500);
 /// ε and T_min of every preset, in seconds.
 const CLOCK_TOLERANCE: f64 = 0.020;
-const LEAST_TIME: f64 = 0.400;
+const LEAST_TIME: f64 = 0.500;
 /// How long a packet waits at the shaper at most.
 const QUEUE: Duration = Duration::from_millis(50);
 

@@ -115,7 +115,7 @@ struct ProverArguments {
 const PROVER: [u8; 4] = [10, 77, 1, 2];
 const CHALLENGERS: [u8; 4] = [10, 77, 2, 2];
 const TRAIN: Duration = Duration::from_millis(500);
-const LEAST_TIME: Duration = Duration::from_millis(400);
+const LEAST_TIME: Duration = Duration::from_millis(500);
 const STEP: Duration = Duration::from_secs(3);
 const LEAD: Duration = Duration::from_millis(400);
 

@@ -80,7 +80,7 @@ pub struct Measurement {
     pub committee: u32,
     /// How many of them may be Byzantine: f.
     pub byzantine: u32,
-    /// Which of the last results counts, the largest being the first: r.
+    /// Which of the last results the others are clipped to, the largest being the first: r.
     pub rank: u32,
     /// How many results count: w.
     pub window: u32,

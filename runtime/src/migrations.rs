@@ -6,8 +6,12 @@
 
 use crate::Runtime;
 
-/// Done in the first block of the new runtime, in this order.
-pub type SingleBlock = (pallet_difficulty::migrations::V3<Runtime>, pallet_bandwidth::migrations::V2<Runtime>);
+/// Done in the first block of the new runtime, in this order: the parameters first, by which the others go.
+pub type SingleBlock = (
+    pallet_difficulty::migrations::V3<Runtime>,
+    pallet_bandwidth::migrations::v2::Migration<Runtime>,
+    pallet_bandwidth::migrations::v3::Migration<Runtime>,
+);
 
 /// Done in the blocks from there on, one after the other.
 pub type MultiBlock = (pallet_token::migrations::MoveRings<Runtime>,);

@@ -2,12 +2,15 @@
 //!
 //! - [`chain`]: the state at the end of a branch, by the rules of a preset, and who finds the next block when.
 //! - [`network`]: miners with clocks and delays, who each follow the branch that they prefer.
+//! - [`challengers`]: a set of challengers by the rules of a preset, and what a challenge comes to.
 //! - [`experiments`]: what is simulated, one a file.
 //!
 //! Dates, retarget, boost credit, required difficulty and fork choice are the code that the chain runs. What is simulated
-//! around them is who finds the next block, and when: a Poisson process of hashes.
+//! around them is who finds the next block, and when: a Poisson process of hashes. So are draws, committees, attendance,
+//! estimator and guaranteed bandwidth; what is simulated around those is who does what.
 
 mod chain;
+mod challengers;
 mod experiments;
 mod network;
 mod plot;
@@ -15,8 +18,8 @@ mod random;
 mod statistics;
 mod table;
 
-use clap::{builder::PossibleValuesParser, Parser};
-use experiments::{Experiment, Outcome, CONSENSUS};
+use clap::Parser;
+use experiments::{Experiment, Outcome, COMMITTEE, CONSENSUS, REGISTRY};
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 /// Simulates Weir's rules, and writes what came out as CSV and PNG.
@@ -27,7 +30,7 @@ struct Arguments {
     subject: Subject,
 
     /// One experiment alone.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(CONSENSUS.iter().map(|one| one.name)))]
+    #[arg(long, value_name = "NAME")]
     only: Option<String>,
 
     /// Where the results go.
@@ -43,13 +46,31 @@ struct Arguments {
 enum Subject {
     /// Shares of blocks, attacks, and the retarget.
     Consensus,
+    /// Guaranteed bandwidth, committees, and the duties of challengers.
+    Committee,
+    /// What providers and challengers are admitted to, and what it costs them.
+    Registry,
+}
+
+impl Subject {
+    fn experiments(self) -> &'static [Experiment] {
+        match self {
+            Self::Consensus => &CONSENSUS,
+            Self::Committee => &COMMITTEE,
+            Self::Registry => &REGISTRY,
+        }
+    }
 }
 
 fn run(arguments: &Arguments) -> Outcome {
     std::fs::create_dir_all(&arguments.out)?;
-    let Subject::Consensus = arguments.subject;
+    let all = arguments.subject.experiments();
     let is_wanted = |experiment: &&Experiment| arguments.only.as_ref().is_none_or(|only| only == experiment.name);
-    for experiment in CONSENSUS.iter().filter(is_wanted) {
+    if !all.iter().any(|experiment| is_wanted(&experiment)) {
+        let names: Vec<_> = all.iter().map(|experiment| experiment.name).collect();
+        return Err(format!("there is no such experiment, but {}", names.join(", ")).into());
+    }
+    for experiment in all.iter().filter(is_wanted) {
         let begun = Instant::now();
         experiment.run(&arguments.out, arguments.seed)?;
         eprintln!("{} took {:.0} s", experiment.name, begun.elapsed().as_secs_f64());

@@ -115,7 +115,7 @@ impl Checker {
     }
 
     async fn guaranteed_bandwidth(&mut self, network: &mut Network, node: &Node) -> Result<()> {
-        // A window that is not full yet stands on its worst result alone.
+        // What a window that is not full yet is missing counts as zero.
         let (statuses, ratio) = self
             .wait(
                 network,

@@ -92,7 +92,7 @@ pub mod pallet {
     use super::*;
 
     /// The version of the storage. Older ones are brought to it by [`crate::migrations`].
-    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(3);
 
     #[pallet::pallet]
     #[pallet::storage_version(STORAGE_VERSION)]

@@ -6,7 +6,7 @@ use frame_support::{
     derive_impl,
     migrations::MultiStepMigrator,
     traits::{ConstU32, Get, Hooks},
-    weights::Weight,
+    weights::{constants::RocksDbWeight, Weight},
 };
 use sp_core::{ed25519, Pair};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
@@ -51,6 +51,7 @@ impl frame_system::Config for Test {
     type Block = Block;
     type AccountId = AccountId;
     type Lookup = IdentityLookup<AccountId>;
+    type DbWeight = RocksDbWeight;
     type AccountData = pallet_balances::AccountData<Balance>;
     type MultiBlockMigrator = Migrator;
 }
@@ -159,7 +160,7 @@ pub fn parameters() -> Parameters {
             rank: 2,
             window: 3,
             clock_tolerance_us: 20_000,
-            least_time_us: 400_000,
+            least_time_us: 500_000,
             train_us: 500_000,
             report_deadline: 6_000,
             growth_step_bits_per_second: 250 * MBIT,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use sp_core::{ed25519, Pair};
 use weir_primitives::{
     interfaces::Epochs,
-    measurement::{endpoint::Service, report_payload, Duty, Report, Role},
+    measurement::{endpoint::Service, estimator::FURTHEST_ROUND_TRIP_US, report_payload, Duty, Report, Role},
     AccountId, Epoch, PLANCK_PER_WEIR,
 };
 
@@ -238,7 +238,7 @@ fn a_duty_tells_provider_and_committee_the_same() {
 }
 
 #[test]
-fn guaranteed_bandwidth_takes_two_honest_challenges() {
+fn guaranteed_bandwidth_takes_two_challenges_of_three_and_is_full_after_the_third() {
     new_test_ext().execute_with(|| {
         register_all(250, 4);
         measure(2, honest(200));
@@ -246,17 +246,32 @@ fn guaranteed_bandwidth_takes_two_honest_challenges() {
         assert_eq!(guaranteed(), 0);
         measure(3, honest(200));
         run_to(4 * EPOCH);
-        // Three of four count; 0.505 s and the clock tolerance.
-        let expected = 3 * honest(200).bytes * 8 * 1_000_000 / 525_000;
-        assert_eq!(guaranteed(), expected);
+        // Three of four members count; 0.505 s and the clock tolerance.
+        let proven = 3 * honest(200).bytes * 8 * 1_000_000 / 525_000;
+        assert_eq!(guaranteed(), 2 * proven / 3);
         assert_eq!(Snapshots::all().last().unwrap().0, 4);
-        assert_eq!(Snapshots::all().last().unwrap().1[0].guaranteed_bits_per_second, expected);
+        assert_eq!(Snapshots::all().last().unwrap().1[0].guaranteed_bits_per_second, 2 * proven / 3);
         assert_eq!(Challengers::<Test>::get(account(FIRST_CHALLENGER)).unwrap().reports, 2);
-        // A missing challenge is a zero, and the window forgets.
+        measure(4, honest(200));
         run_to(5 * EPOCH);
-        assert_eq!(guaranteed(), expected);
+        assert_eq!(guaranteed(), proven);
+        // A missing challenge is a zero, and costs a third; the window forgets.
         run_to(6 * EPOCH);
+        assert_eq!(guaranteed(), 2 * proven / 3);
+        run_to(7 * EPOCH);
         assert_eq!(guaranteed(), 0);
+    });
+}
+
+#[test]
+fn reports_of_members_that_are_too_far_away_prove_nothing_and_are_counted_as_reports() {
+    new_test_ext().execute_with(|| {
+        register_all(250, 4);
+        measure(2, Report { round_trip_us: FURTHEST_ROUND_TRIP_US + 1, ..honest(200) });
+        run_to(3 * EPOCH);
+        let outcome = Providers::<Test>::get(account(PROVIDER)).unwrap().last.unwrap();
+        assert_eq!((outcome.reports, outcome.proven_bits_per_second), (4, 0));
+        assert!(outcome.raw_bits_per_second > 0);
     });
 }
 
@@ -293,7 +308,7 @@ fn results_are_clipped_to_the_declared_capacity_the_budget_and_the_growth() {
         measure(2, all);
         run_to(3 * EPOCH);
         let outcome = Providers::<Test>::get(account(PROVIDER)).unwrap().last.unwrap();
-        assert_eq!(outcome.proven_bits_per_second, 3 * 2_343_750 * 8 * 1_000_000 / 420_000);
+        assert_eq!(outcome.proven_bits_per_second, 3 * 2_343_750 * 8 * 1_000_000 / 520_000);
         assert_eq!(outcome.counted_bits_per_second, 100 * MBIT);
 
         set_parameters(|parameters| parameters.measurement.growth_step_bits_per_second = 10 * MBIT);
@@ -301,11 +316,12 @@ fn results_are_clipped_to_the_declared_capacity_the_budget_and_the_growth() {
         run_to(4 * EPOCH);
         let outcome = Providers::<Test>::get(account(PROVIDER)).unwrap().last.unwrap();
         assert_eq!(outcome.counted_bits_per_second, 10 * MBIT);
+        let before = guaranteed();
+        assert_eq!(before, 2 * 10 * MBIT / 3);
         measure(4, all);
         run_to(5 * EPOCH);
-        // Twice what was guaranteed by then.
         let outcome = Providers::<Test>::get(account(PROVIDER)).unwrap().last.unwrap();
-        assert_eq!(outcome.counted_bits_per_second, 20 * MBIT);
+        assert_eq!(outcome.counted_bits_per_second, 2 * before);
     });
 }
 

@@ -39,9 +39,14 @@ impl Provider {
             self.results.remove(0);
         }
         self.results.force_push(outcome.counted_bits_per_second);
+        self.set_guaranteed(measurement);
+        self.last = Some(outcome);
+    }
+
+    /// Sets the guaranteed bandwidth to what follows from the results.
+    pub fn set_guaranteed(&mut self, measurement: &Measurement) {
         self.guaranteed_bits_per_second =
             guaranteed_bits_per_second(&self.results, measurement.rank, measurement.window);
-        self.last = Some(outcome);
     }
 }
 

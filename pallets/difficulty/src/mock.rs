@@ -71,7 +71,7 @@ pub fn parameters() -> Parameters {
             rank: 2,
             window: 3,
             clock_tolerance_us: 20_000,
-            least_time_us: 400_000,
+            least_time_us: 500_000,
             train_us: 500_000,
             report_deadline: 10_000,
             growth_step_bits_per_second: 250_000_000,

@@ -25,7 +25,8 @@ pub struct Report {
     pub bytes: u64,
     /// The time from the common start until the proof was there, in microseconds.
     pub elapsed_us: u64,
-    /// The round trip of the control stream, in microseconds. Only the raw estimate uses it.
+    /// The round trip of the control stream as the challenger measured it, in microseconds. The raw estimate takes it
+    /// off; a report from too far away proves nothing ([`super::estimator::FURTHEST_ROUND_TRIP_US`]).
     pub round_trip_us: u64,
 }
 

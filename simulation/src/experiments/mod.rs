@@ -1,17 +1,24 @@
-//! What the hybrid consensus buys, and what it does not. One experiment a file; its results have the file's name.
+//! What the rules buy, and what they do not. One experiment a file; its results have the file's name.
+//!
+//! The experiments on the consensus stand here, those on measurement in [`committee`] and [`registry`].
 
 mod clocks;
 mod combined_attacks;
+mod committee;
 mod forward_dating;
 mod identities;
 mod one_resource;
 mod outage;
 mod private_forks;
+mod registry;
 mod reorganisations;
 mod selfish_mining;
 mod shares;
 mod shocks;
 mod weight_per_hash;
+
+pub use committee::COMMITTEE;
+pub use registry::REGISTRY;
 
 use crate::{
     chain::{Author, Chain},
