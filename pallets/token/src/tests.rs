@@ -13,7 +13,7 @@ use frame_support::{
     traits::{
         fungible::{Balanced, Inspect, InspectHold},
         tokens::{Fortitude, Precision, Preservation},
-        Get, GetStorageVersion, OnUnbalanced, StorageVersion,
+        GetStorageVersion, OnUnbalanced, StorageVersion,
     },
     weights::{constants::RocksDbWeight, WeightMeter},
 };
