@@ -17,7 +17,7 @@ pub struct FailingBlocks(Fresh<Header>);
 
 impl Attack for FailingBlocks {
     const NAME: &'static str = "failing-blocks";
-    // For each that fails the runtime is compiled anew, one at a time; that alone takes 40 MiB.
+    // For each that fails the runtime is compiled anew, one at a time.
     const MOST_GROWTH_MIB: f64 = 80.0;
 
     async fn prepare(lab: &Lab) -> Result<Self> {

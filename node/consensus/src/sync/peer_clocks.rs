@@ -37,8 +37,8 @@ impl PeerClocks {
         self.push(if is_earliest { 0 } else { signed(now).saturating_sub(signed(date)) })
     }
 
-    /// We made a block. It counts as one that agrees, or in a small network each
-    /// miner would see more of the others' blocks than there are.
+    /// We made a block. It counts as one that agrees, or in a small network each miner would see more of the others' blocks than
+    /// there are.
     pub fn saw_own_block(&mut self) {
         let _ = self.push(0);
     }

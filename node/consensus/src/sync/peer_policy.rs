@@ -121,7 +121,7 @@ pub struct PeerPolicy<B: BlockT> {
     clocks: PeerClocks,
     /// Blocks that peers sent; of one that came before it could be imported its date, and what our clock showed.
     sent: LruMap<B::Hash, Option<(UnixMilliseconds, UnixMilliseconds)>>,
-    /// Orphans that were shown since the last child of a block that we have.
+    /// How many orphans were shown since the last child of a block that we have.
     orphans_in_a_row: u32,
     /// Blocks whose dates were compared with our clock.
     compared: LruMap<B::Hash, ()>,
@@ -226,11 +226,14 @@ where
             Ok(Place::Child { .. }) => self.orphans_in_a_row = 0,
             // Orphans are cheap, and say something only where nothing else comes: a node that takes no block of others for due makes a
             // chain of its own, and sees orphans alone.
-            Ok(Place::Orphan) => {
+            Ok(Place::Orphan) if self.compared.peek(&header.hash()).is_none() => {
                 self.orphans_in_a_row = self.orphans_in_a_row.saturating_add(1);
                 let (date, now) = (claims_of(header).map_or(0, |claims| claims.timestamp), clock::now());
                 let limit = self.progress().map_or(0, |progress| progress.furthest_ahead);
-                if self.orphans_in_a_row > TELLING_ORPHANS && date > now.saturating_add(limit) {
+                if self.orphans_in_a_row <= TELLING_ORPHANS {
+                    // One that is shown again, by whomever, counts once.
+                    self.compared.insert(header.hash(), ());
+                } else if date > now.saturating_add(limit) {
                     self.compare_clocks(header.hash(), date, false, now);
                 }
             },

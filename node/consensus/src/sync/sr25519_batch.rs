@@ -15,7 +15,7 @@ const MOST_TOGETHER: usize = 128;
 /// How many are checked together after a wrong one: a batch that fails is lost, and with these one wrong signature among 256
 /// spoils an eighth of the work.
 pub const TOGETHER: usize = 32;
-/// After so many right ones in a row senders are honest again. Until then a tenth of the speed is lost.
+/// After so many right ones in a row senders are honest again.
 const RIGHT_AGAIN: usize = 512;
 /// In so few, the wrong one is found faster one by one.
 const SINGLY: usize = 4;
