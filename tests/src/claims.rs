@@ -369,7 +369,7 @@ impl Money {
         let mut money = Self::default();
         for event in at.events().fetch().await?.iter() {
             let event = event?;
-            if let Some(split) = event.decode_fields_as::<runtime::token::events::FeeSplit>() {
+            if let Some(split) = event.decode_fields_as::<runtime::token::events::FeesSplit>() {
                 let split = split?;
                 money.gross += split.gross;
                 money.burned += split.burned;

@@ -1,8 +1,8 @@
 //! What the pallet's calls and hooks cost.
 
-use crate::{vesting::PARTS, Call, Config, Pallet, Rings};
+use crate::{vesting::PARTS, Call, Config, Fees, Pallet, PendingFees, Rings};
 use frame_benchmarking::v2::*;
-use frame_support::traits::Get;
+use frame_support::traits::{fungible::Inspect, Get, Hooks};
 use frame_system::RawOrigin;
 use weir_primitives::{interfaces::OnAuthored, AccountId, BlockNumber};
 
@@ -32,6 +32,20 @@ mod benchmarks {
         }
 
         assert!(Rings::<T>::contains_key(author));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn on_finalize() -> Result<(), BenchmarkError> {
+        let gross = T::Currency::minimum_balance().saturating_mul(1_000);
+        PendingFees::<T>::put(Fees { gross, tips: gross });
+
+        #[block]
+        {
+            Pallet::<T>::on_finalize(1u32.into());
+        }
+
+        assert!(T::Currency::total_balance(&Pallet::<T>::treasury()) > 0);
         Ok(())
     }
 

@@ -15,15 +15,17 @@
 //! | 20 % | traffic: nobody yet, so it stays unissued |
 //! | 5 % | challengers: nobody yet, so it stays unissued |
 //!
-//! A fifth of each reward is free at once. The rest is held, and vests in an account's [`vesting::Ring`]. Of every fee, half
-//! is burned, 30 % goes to the author of the block and 20 % to the treasury; a tip goes to the author.
+//! A fifth of each reward is free at once. The rest is held, and vests in an account's [`vesting::Ring`]. Of the fees of every
+//! block, half is burned, 30 % goes to its author and 20 % to the treasury; tips go to the author. They are split when the block
+//! ends, once for all its transactions.
 //!
 //! ## Invariants
 //!
 //! - what exists = what was ever issued − what was burned;
 //! - ever issued ≤ scheduled ≤ cap;
 //! - what is held for vesting = the sum of what the rings still hold;
-//! - each reward = its liquid part + its vesting part; each fee = burned + author + treasury.
+//! - each reward = its liquid part + its vesting part; the fees of a block = burned + author + treasury;
+//! - no fee outlives its block.
 //!
 //! ## Beware
 //!
@@ -116,6 +118,17 @@ pub struct Budget {
     pub capacity: Balance,
 }
 
+/// What the transactions of the current block have paid.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Fees {
+    /// Their fees, without tips.
+    pub gross: Balance,
+    /// Their tips.
+    pub tips: Balance,
+}
+
 /// What a reward is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum Reason {
@@ -176,6 +189,11 @@ pub mod pallet {
     #[pallet::storage]
     pub type Rings<T> = StorageMap<_, Blake2_128Concat, AccountId, Ring, ValueQuery>;
 
+    /// What the transactions of the current block have paid, and nobody has yet: it does not exist between the transaction and the
+    /// end of the block.
+    #[pallet::storage]
+    pub type PendingFees<T> = StorageValue<_, Fees, ValueQuery>;
+
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
     pub enum Event<T: Config> {
@@ -210,18 +228,18 @@ pub mod pallet {
             /// The amount that is still held.
             vesting: Balance,
         },
-        /// A fee was split.
-        FeeSplit {
-            /// The gross fee, without the tip: burned plus author plus treasury.
+        /// The fees of a block were split.
+        FeesSplit {
+            /// The fees of all its transactions, without tips: burned plus author plus treasury.
             gross: Balance,
-            /// The amount that was burned: of the fee, and of a tip that nobody could take.
+            /// The amount that was burned: of the fees, and of tips that nobody could take.
             burned: Balance,
             /// The part of the block's author.
             author: Balance,
             /// The part of the treasury.
             treasury: Balance,
-            /// The tip, which the author got on top.
-            tip: Balance,
+            /// The tips, which the author got on top.
+            tips: Balance,
         },
         /// An epoch has its budget.
         EpochBudget {
@@ -264,9 +282,13 @@ pub mod pallet {
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
-        /// The author was rewarded when the block was claimed; this is what that cost.
+        /// The author was rewarded when the block was claimed; this is what that cost, and what splitting the fees will.
         fn on_initialize(_: BlockNumberFor<T>) -> Weight {
-            T::WeightInfo::on_initialize()
+            T::WeightInfo::on_initialize().saturating_add(T::WeightInfo::on_finalize())
+        }
+
+        fn on_finalize(_: BlockNumberFor<T>) {
+            Self::split_fees();
         }
 
         #[cfg(feature = "try-runtime")]
@@ -392,13 +414,28 @@ impl<T: Config> Pallet<T> {
         Ok(amount)
     }
 
-    /// Gives a part of a fee to somebody; burns it, and says zero, if nobody can take it.
-    fn give(account: Option<AccountId>, part: Credit<AccountId, T::Currency>) -> Balance {
-        let amount = part.peek();
-        match account {
-            Some(account) if T::Currency::resolve(&account, part).is_ok() => amount,
-            _ => 0,
+    /// Splits what the transactions of the block have paid.
+    fn split_fees() {
+        let Fees { gross, tips } = PendingFees::<T>::take();
+        if gross == 0 && tips == 0 {
+            return;
         }
+        let offered = FEE_AUTHOR_SHARE.mul_floor(gross);
+        let (author, tips_given) = match T::CurrentBlock::author() {
+            Some(account) if Self::give(&account, offered.saturating_add(tips)) => (offered, tips),
+            _ => (0, 0),
+        };
+        let treasury = FEE_TREASURY_SHARE.mul_floor(gross);
+        let treasury = if Self::give(&Self::treasury(), treasury) { treasury } else { 0 };
+        let given = author.saturating_add(tips_given).saturating_add(treasury);
+        let burned = gross.saturating_add(tips).saturating_sub(given);
+        Self::deposit_event(Event::FeesSplit { gross, burned, author, treasury, tips: tips_given });
+    }
+
+    /// Gives a part of the fees to somebody, who may be unable to take it. What is not given stays burned.
+    fn give(account: &AccountId, amount: Balance) -> bool {
+        // Dropping the debt raises the issuance by what was given.
+        T::Currency::deposit(account, amount, Precision::Exact).is_ok()
     }
 
     /// Checks the invariants of the storage.
@@ -408,6 +445,9 @@ impl<T: Config> Pallet<T> {
         let sums = Sums::<T>::get();
         ensure!(sums.issued <= sums.scheduled && sums.scheduled <= CAP, "more was issued than scheduled");
         ensure!(T::Currency::total_issuance() <= sums.issued, "more exists than was ever issued");
+        let Fees { gross, tips } = PendingFees::<T>::get();
+        let with_fees = T::Currency::total_issuance().saturating_add(gross).saturating_add(tips);
+        ensure!(with_fees <= sums.issued, "more will exist than was ever issued");
         let mut vesting: Balance = 0;
         for account in Rings::<T>::iter_keys().chain(migrations::Vestings::<T>::iter_keys()) {
             let held = T::Currency::balance_on_hold(&HoldReason::Vesting.into(), &account);
@@ -455,22 +495,17 @@ impl<T: Config> OnEpoch for Pallet<T> {
     }
 }
 
-/// Splits fees. Given to the fee handler of `pallet-transaction-payment`, which hands over the fee first and then the tip.
+/// Collects fees. Given to the fee handler of `pallet-transaction-payment`, which hands over the fee first and then the tip.
 impl<T: Config> OnUnbalanced<Credit<AccountId, T::Currency>> for Pallet<T> {
     fn on_unbalanceds(mut fee_then_tip: impl Iterator<Item = Credit<AccountId, T::Currency>>) {
-        let Some(fee) = fee_then_tip.next() else { return };
-        let gross = fee.peek();
-        let (to_author, rest) = fee.split(FEE_AUTHOR_SHARE.mul_floor(gross));
-        let (to_treasury, to_burn) = rest.split(FEE_TREASURY_SHARE.mul_floor(gross));
-        let author = Self::give(T::CurrentBlock::author(), to_author);
-        let treasury = Self::give(Some(Self::treasury()), to_treasury);
-        let tip = fee_then_tip.next().unwrap_or_default();
-        let offered = tip.peek();
-        let tip = Self::give(T::CurrentBlock::author(), tip);
-        // Dropping a credit burns it.
-        drop(to_burn);
-        let paid = author.saturating_add(treasury).saturating_add(tip);
-        let burned = gross.saturating_add(offered).saturating_sub(paid);
-        Self::deposit_event(Event::FeeSplit { gross, burned, author, treasury, tip });
+        let fee = fee_then_tip.next().map_or(0, |credit| credit.peek());
+        let tip = fee_then_tip.next().map_or(0, |credit| credit.peek());
+        // Dropping a credit burns it; what is not burned for good is issued again when the block ends.
+        if fee > 0 || tip > 0 {
+            PendingFees::<T>::mutate(|fees| {
+                fees.gross = fees.gross.saturating_add(fee);
+                fees.tips = fees.tips.saturating_add(tip);
+            });
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
         System, Test, Token, EPOCH, EXISTENTIAL_DEPOSIT,
     },
     vesting::{Bucket, Ring},
-    Error, Event, HoldReason, Reason, Rings, Sums, CAP,
+    Error, Event, Fees, HoldReason, PendingFees, Reason, Rings, Sums, CAP,
 };
 use frame_support::{
     assert_noop, assert_ok,
@@ -13,7 +13,7 @@ use frame_support::{
     traits::{
         fungible::{Balanced, Inspect, InspectHold},
         tokens::{Fortitude, Precision, Preservation},
-        GetStorageVersion, OnUnbalanced, StorageVersion,
+        GetStorageVersion, Hooks, OnUnbalanced, StorageVersion,
     },
     weights::{constants::RocksDbWeight, WeightMeter},
 };
@@ -258,22 +258,29 @@ fn a_reward_that_an_account_cannot_hold_is_not_issued() {
     });
 }
 
+/// Ends the current block.
+fn end_block() {
+    Token::on_finalize(System::block_number());
+}
+
 #[test]
-fn a_fee_is_burned_by_half_and_the_rest_goes_to_author_and_treasury() {
+fn fees_are_burned_by_half_and_the_rest_goes_to_author_and_treasury() {
     new_test_ext().execute_with(|| {
         set_author(Some(account(3)));
         let issuance = Balances::total_issuance();
         let author = Balances::free_balance(account(3));
-        charge(1, 100_001, 7_000);
+        charge(1, 70_001, 7_000);
+        charge(2, 30_000, 0);
+        end_block();
         assert_eq!(issuance - Balances::total_issuance(), 50_001);
         assert_eq!(Balances::free_balance(account(3)) - author, 30_000 + 7_000);
         assert_eq!(Balances::free_balance(Token::treasury()), 20_000);
-        System::assert_last_event(RuntimeEvent::Token(Event::FeeSplit {
+        System::assert_last_event(RuntimeEvent::Token(Event::FeesSplit {
             gross: 100_001,
             burned: 50_001,
             author: 30_000,
             treasury: 20_000,
-            tip: 7_000,
+            tips: 7_000,
         }));
         assert_eq!(Token::supply().burned, 50_001);
         Token::do_try_state().unwrap();
@@ -281,18 +288,33 @@ fn a_fee_is_burned_by_half_and_the_rest_goes_to_author_and_treasury() {
 }
 
 #[test]
-fn fee_shares_that_nobody_can_take_are_burned() {
+fn no_fee_outlives_its_block_and_a_block_without_fees_says_nothing() {
+    new_test_ext().execute_with(|| {
+        set_author(Some(account(3)));
+        charge(1, 100_000, 0);
+        end_block();
+        assert!(!PendingFees::<Test>::exists());
+        let events = System::events().len();
+        charge(1, 0, 0);
+        end_block();
+        assert_eq!(System::events().len(), events);
+    });
+}
+
+#[test]
+fn parts_of_fees_that_nobody_can_take_are_burned() {
     new_test_ext().execute_with(|| {
         // No author, and too little for a treasury that does not exist yet.
         let issuance = Balances::total_issuance();
         charge(1, EXISTENTIAL_DEPOSIT, 10);
+        end_block();
         assert_eq!(issuance - Balances::total_issuance(), EXISTENTIAL_DEPOSIT + 10);
-        System::assert_last_event(RuntimeEvent::Token(Event::FeeSplit {
+        System::assert_last_event(RuntimeEvent::Token(Event::FeesSplit {
             gross: EXISTENTIAL_DEPOSIT,
             burned: EXISTENTIAL_DEPOSIT + 10,
             author: 0,
             treasury: 0,
-            tip: 0,
+            tips: 0,
         }));
     });
 }
@@ -302,6 +324,7 @@ enum Step {
     Author(u8),
     Epoch(Vec<(u8, u64)>),
     Fee(u8, u32, u32),
+    EndBlock,
     Claim(u8),
     Wait(u8),
 }
@@ -311,6 +334,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0u8..20).prop_map(Step::Author),
         proptest::collection::vec((0u8..20, any::<u64>()), 0..4).prop_map(Step::Epoch),
         (0u8..10, any::<u32>(), any::<u32>()).prop_map(|(payer, fee, tip)| Step::Fee(payer, fee, tip)),
+        Just(Step::EndBlock),
         (0u8..20).prop_map(Step::Claim),
         any::<u8>().prop_map(Step::Wait),
     ]
@@ -323,7 +347,8 @@ proptest! {
     fn nothing_is_created_or_lost_whatever_happens(steps in proptest::collection::vec(step(), 1..60)) {
         new_test_ext().execute_with(|| {
             for (index, step) in (1u32..).zip(steps) {
-                let (issued, existing) = (Sums::<Test>::get().issued, Balances::total_issuance());
+                let (issued, mut existing) = (Sums::<Test>::get().issued, Balances::total_issuance());
+                // What leaves the issuance; of fees, a part comes back.
                 let mut burned = 0;
                 match step {
                     Step::Author(id) => {
@@ -335,9 +360,26 @@ proptest! {
                         Token::on_epoch(epoch(index), &providers);
                     },
                     Step::Fee(payer, fee, tip) => {
+                        let before = PendingFees::<Test>::get();
                         charge(payer, fee.into(), tip.into());
-                        burned = existing - Balances::total_issuance();
-                        prop_assert!(burned >= Balance::from(fee) / 2);
+                        burned = Balance::from(fee) + Balance::from(tip);
+                        let after = Fees { gross: before.gross + Balance::from(fee), tips: before.tips + Balance::from(tip) };
+                        prop_assert_eq!(PendingFees::<Test>::get(), after);
+                    },
+                    Step::EndBlock => {
+                        let Fees { gross, tips } = PendingFees::<Test>::get();
+                        end_block();
+                        let back = Balances::total_issuance() - existing;
+                        prop_assert!(back <= gross - gross / 2 + tips);
+                        if gross > 0 || tips > 0 {
+                            let split = System::events().pop().unwrap().event;
+                            let RuntimeEvent::Token(Event::FeesSplit { burned, author, treasury, tips: given, .. }) = split else {
+                                panic!("the fees were not split");
+                            };
+                            prop_assert_eq!(burned + author + treasury + given, gross + tips);
+                            prop_assert_eq!(author + treasury + given, back);
+                        }
+                        existing += back;
                     },
                     Step::Claim(id) => {
                         let total = Balances::total_balance(&account(id));

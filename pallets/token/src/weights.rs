@@ -7,6 +7,8 @@ use frame_support::{traits::Get, weights::Weight};
 pub trait WeightInfo {
     /// The reward of a block's author.
     fn on_initialize() -> Weight;
+    /// Splitting the fees of a block.
+    fn on_finalize() -> Weight;
     /// [`crate::Pallet::claim`].
     fn claim() -> Weight;
 }
@@ -20,6 +22,10 @@ impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
         // issuance; writes all but the first seven and the version.
         Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(15, 8))
     }
+    fn on_finalize() -> Weight {
+        // Reads the fees, the author, both accounts and the issuance; writes all but the author.
+        Weight::from_parts(100_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(5, 4))
+    }
     fn claim() -> Weight {
         Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(13, 6))
     }
@@ -27,6 +33,9 @@ impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
 
 impl WeightInfo for () {
     fn on_initialize() -> Weight {
+        Weight::zero()
+    }
+    fn on_finalize() -> Weight {
         Weight::zero()
     }
     fn claim() -> Weight {
