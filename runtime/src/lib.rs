@@ -4,6 +4,7 @@
 //! - [`apis`]: what the node and wallets call.
 //! - [`genesis`]: the presets that chain specs are made from.
 //! - [`migrations`]: what an upgrade to this runtime does to the state.
+//! - `allocator`: the memory of the WASM.
 //! - `signed_extrinsics`: what signatures cover, for nodes that verify them ahead.
 //! - [`tunables`]: what can be changed while the chain runs, and how far.
 
@@ -21,6 +22,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
 
+#[cfg(any(test, target_arch = "wasm32"))]
+mod allocator;
 pub mod apis;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarks;
