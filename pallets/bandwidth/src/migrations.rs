@@ -168,9 +168,9 @@ pub mod v3 {
             let number = frame_system::Pallet::<T>::block_number().saturated_into();
             CurrentEpoch::<T>::put(Epoch::uniform(number, blocks));
             // Those of the open epochs, the current one and the next.
-            let mut plans = 0;
+            let mut plans = 0u64;
             Plans::<T>::translate::<PlanV2, _>(|index, old| {
-                plans += 1;
+                plans = plans.saturating_add(1);
                 let first = index.saturating_mul(blocks);
                 Some(Plan {
                     seed: old.seed,
