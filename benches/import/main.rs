@@ -205,6 +205,8 @@ fn drive(queue: &mut impl ImportQueue<Block>, blocks: &[Sealed]) {
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let _inside = runtime.enter();
+    // As a node has one: without, each call of a host function pays for a span that nobody wanted.
+    sc_cli::LoggerBuilder::new("warn").init().expect("there is no other logger");
     let mut figures = Figures::from_arguments();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     figures.print("import/threads", threads as f64, "threads", Goal::None);

@@ -22,8 +22,9 @@ use sp_runtime::{
     DigestItem, OpaqueExtrinsic,
 };
 use std::{
+    collections::HashMap,
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, Mutex, OnceLock},
 };
 use weir_consensus::{
     header::{our_best::OurBestReader, verifier::Verifier},
@@ -347,7 +348,7 @@ impl Chain {
         let implicit =
             ((), (), version.spec_version, version.transaction_version, genesis, birth, (), (), (), None, ());
         let payload = SignedPayload::from_raw(call.clone(), extension.clone(), implicit);
-        let signature = payload.using_encoded(|bytes| from.pair().sign(bytes));
+        let signature = payload.using_encoded(|bytes| key_of(from).sign(bytes));
         let signed = UncheckedExtrinsic::new_signed(call, from.to_account_id().into(), signature.into(), extension);
         OpaqueExtrinsic::try_from_encoded_extrinsic(&signed.encode()).unwrap()
     }
@@ -437,8 +438,14 @@ pub fn meets(pre_hash: Hash, seal: &Seal, claims: &PreDigest, boost: u32) -> boo
     claims.required(boost).is_met_by(Work::from_hash(weir_pow::work(&preimage, seal.nonce)))
 }
 
+/// The key pair of a well-known account, which takes a millisecond to derive the first time.
+fn key_of(account: Sr25519Keyring) -> sr25519::Pair {
+    static KEYS: LazyLock<Mutex<HashMap<Sr25519Keyring, sr25519::Pair>>> = LazyLock::new(Mutex::default);
+    KEYS.lock().unwrap().entry(account).or_insert_with(|| account.pair()).clone()
+}
+
 pub fn sign(pre_hash: Hash, author: Sr25519Keyring) -> sr25519::Signature {
-    author.pair().sign(&author_payload(pre_hash.as_ref()))
+    key_of(author).sign(&author_payload(pre_hash.as_ref()))
 }
 
 /// Mines a seal for a header without one.
