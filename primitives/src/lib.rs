@@ -10,7 +10,9 @@
 //! - [`interfaces`]: what pallets tell each other.
 //! - [`measurement`]: the draw of committees, reports, the estimator.
 //! - [`parameters`]: what a chain fixes at genesis.
+//! - [`registry`]: what taking part costs; not on chain yet.
 //! - [`runtime_api`]: what the node and the agents ask the runtime.
+//! - [`versions`]: values that change at the borders of epochs.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -31,7 +33,9 @@ pub mod epoch;
 pub mod interfaces;
 pub mod measurement;
 pub mod parameters;
+pub mod registry;
 pub mod runtime_api;
+pub mod versions;
 
 pub use epoch::Epoch;
 use sp_runtime::{

@@ -8,13 +8,14 @@
 
 pub mod former;
 
-use crate::{consensus::Difficulty, Balance, BlockNumber, Epoch, Milliseconds, UnixMilliseconds};
+use crate::measurement::lottery::instants;
+use crate::{consensus::Difficulty, registry::Registry, BlockNumber, Milliseconds};
 use codec::{Decode, DecodeWithMemTracking, Encode, Input, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 /// The version of the rules that this code implements.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 /// The most challengers that one challenge can have.
 pub const MAX_COMMITTEE: u32 = 32;
@@ -34,6 +35,8 @@ pub struct Parameters {
     pub consensus: Consensus,
     /// Bandwidth.
     pub measurement: Measurement,
+    /// Who takes part.
+    pub registry: Registry,
     /// Money.
     pub token: Token,
 }
@@ -74,8 +77,15 @@ pub struct Consensus {
 pub struct Measurement {
     /// The length of the first epoch, and of those after it until another one is decided.
     pub epoch_blocks: BlockNumber,
-    /// At how many instants of an epoch challenges start.
+    /// At how many instants of an epoch challenges start, all providers being drawn at each of them; or zero, for as many as challengers
+    /// and blocks need (2 to 12), each provider being drawn at one of them on average.
     pub instants: u32,
+    /// How long after the block that an instant belongs to its challenges start.
+    pub notice: Milliseconds,
+    /// Whether providers behind one prefix are drawn together, and members of a committee differ in theirs. Not on one machine.
+    pub groups_prefixes: bool,
+    /// How few seniors among the challengers leave capacity unpaid and nothing boosted: below this many.
+    pub least_seniors: u32,
     /// How many challengers are drawn for a challenge: n.
     pub committee: u32,
     /// How many of them may be Byzantine: f.
@@ -94,12 +104,6 @@ pub struct Measurement {
     pub report_deadline: Milliseconds,
     /// What a first result is clipped to; a later one is clipped to twice the guaranteed bandwidth, if that is more.
     pub growth_step_bits_per_second: u64,
-    /// The bond of a provider per declared Mbit/s.
-    pub bond_per_mbit: Balance,
-    /// The bond of a challenger.
-    pub challenger_bond: Balance,
-    /// How long a bond is held after leaving.
-    pub unbonding_blocks: BlockNumber,
 }
 
 /// The parameters of money.
@@ -122,10 +126,12 @@ impl Decode for Parameters {
         match u32::decode(input)? {
             1 => former::V1::decode(input).map(Into::into),
             2 => former::V2::decode(input).map(Into::into),
+            3 => former::V3::decode(input).map(Into::into),
             RULES_VERSION => Ok(Self {
                 version: RULES_VERSION,
                 consensus: Decode::decode(input)?,
                 measurement: Decode::decode(input)?,
+                registry: Decode::decode(input)?,
                 token: Decode::decode(input)?,
             }),
             _ => Err("parameters of an unknown version of the rules".into()),
@@ -140,7 +146,7 @@ impl Parameters {
     ///
     /// One sentence that names the rule that does not hold.
     pub fn check(&self) -> Result<(), &'static str> {
-        let Self { version, consensus, measurement, token } = self;
+        let Self { version, consensus, measurement, registry, token } = self;
         let rules = [
             (*version == RULES_VERSION, "the chain follows another version of the rules"),
             (consensus.least_block_interval >= 1, "the least time between two blocks is zero"),
@@ -171,14 +177,26 @@ impl Parameters {
                 measurement.epoch_blocks >= consensus.finality_depth.saturating_add(2),
                 "an epoch is shorter than the finality depth plus two",
             ),
-            // The sets of an epoch freeze in a first block, and the seed is made three blocks later.
-            (measurement.epoch_blocks >= 4, "an epoch is shorter than four blocks"),
-            // Else a provider could leave, and come back with an empty window, before a challenge it was drawn for is evaluated.
+            // Else two instants could belong to one block.
             (
-                measurement.unbonding_blocks >= measurement.epoch_blocks.saturating_mul(2),
+                measurement.epoch_blocks >= measurement.instants.max(instants::MOST).saturating_mul(2)
+                    || (measurement.instants > 0 && measurement.epoch_blocks >= measurement.instants),
+                "an epoch is too short for its instants",
+            ),
+            // Else a bond could be taken back before what it answers for was evaluated.
+            (
+                registry.unbonding_blocks >= measurement.epoch_blocks.saturating_mul(2),
                 "the unbonding time is shorter than two epochs",
             ),
-            (measurement.instants >= 1, "an epoch has no instants"),
+            // Else a challenge could still take reports when what it was drawn from is forgotten. A block is at least so long.
+            (
+                u64::from(measurement.epoch_blocks).saturating_mul(consensus.block_time)
+                    >= measurement.notice.saturating_add(measurement.report_deadline),
+                "reports may come later than in the epoch after their own",
+            ),
+            (measurement.report_deadline >= 1, "challenges take no reports"),
+            (registry.most_joining >= 1, "no provider can join"),
+            (registry.class_cap_bits_per_second >= 1, "no class counts"),
             (measurement.committee <= MAX_COMMITTEE, "a committee is larger than 32"),
             (measurement.byzantine.saturating_mul(2) < measurement.committee, "f is not below n/2"),
             (measurement.rank >= 1 && measurement.rank <= measurement.window, "r is not between 1 and w"),
@@ -236,22 +254,5 @@ impl Measurement {
             .checked_div(1_000_000)
             .unwrap_or(0);
         u64::try_from(bits.checked_div(8).unwrap_or(0)).unwrap_or(u64::MAX)
-    }
-
-    /// The start of the challenges of an instant, counted from 1, in an epoch whose first block has the given timestamp:
-    /// the instants lie evenly over the first half of an epoch that is on schedule.
-    pub fn instant(
-        &self,
-        epoch: Epoch,
-        epoch_start: UnixMilliseconds,
-        instant: u32,
-        block_time: Milliseconds,
-    ) -> UnixMilliseconds {
-        let offset = u64::from(instant)
-            .saturating_mul(u64::from(epoch.blocks))
-            .saturating_mul(block_time)
-            .checked_div(u64::from(self.instants).saturating_mul(2).max(1))
-            .unwrap_or(0);
-        epoch_start.saturating_add(offset)
     }
 }

@@ -31,7 +31,7 @@ use sp_runtime::traits::{BlakeTwo256, Hash};
 pub type Seed = [u8; 32];
 
 /// The first eight bytes, little-endian, of BLAKE2-256 over a domain and what else is given.
-fn word(domain: &[u8], parts: &[&[u8]]) -> u64 {
+pub fn word(domain: &[u8], parts: &[&[u8]]) -> u64 {
     let mut input = domain.to_vec();
     parts.iter().for_each(|part| input.extend_from_slice(part));
     let mut word = [0u8; 8];

@@ -2,7 +2,7 @@
 //! they become.
 
 use super::{Consensus, Measurement, Parameters, Token, RULES_VERSION};
-use crate::{consensus::Difficulty, BlockNumber, Milliseconds};
+use crate::{consensus::Difficulty, registry::Registry, Balance, BlockNumber, Milliseconds};
 use codec::{Decode, Encode};
 
 /// How far ahead a block may be dated on chains from before version 2, where it was a constant of the node.
@@ -16,7 +16,7 @@ pub struct V1 {
     /// Block production.
     pub consensus: ConsensusV1,
     /// Bandwidth.
-    pub measurement: Measurement,
+    pub measurement: MeasurementV3,
     /// Money.
     pub token: TokenV2,
 }
@@ -27,10 +27,59 @@ pub struct V2 {
     /// Block production.
     pub consensus: Consensus,
     /// Bandwidth.
-    pub measurement: Measurement,
+    pub measurement: MeasurementV3,
     /// Money.
     pub token: TokenV2,
 }
+
+/// Version 3: all providers are drawn at one instant of an epoch, and bonds have no fixed part.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct V3 {
+    /// Block production.
+    pub consensus: Consensus,
+    /// Bandwidth.
+    pub measurement: MeasurementV3,
+    /// Money.
+    pub token: Token,
+}
+
+/// The parameters of measurement in versions 1 to 3.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct MeasurementV3 {
+    /// The length of an epoch.
+    pub epoch_blocks: BlockNumber,
+    /// At how many instants of an epoch challenges start.
+    pub instants: u32,
+    /// n.
+    pub committee: u32,
+    /// f.
+    pub byzantine: u32,
+    /// r.
+    pub rank: u32,
+    /// w.
+    pub window: u32,
+    /// ε.
+    pub clock_tolerance_us: u64,
+    /// T_min.
+    pub least_time_us: u64,
+    /// The time for which a challenger sends.
+    pub train_us: u64,
+    /// How long after its start a challenge takes reports.
+    pub report_deadline: Milliseconds,
+    /// What a first result is clipped to.
+    pub growth_step_bits_per_second: u64,
+    /// The bond of a provider per declared Mbit/s.
+    pub bond_per_mbit: Balance,
+    /// The bond of a challenger.
+    pub challenger_bond: Balance,
+    /// How long a bond is held after leaving.
+    pub unbonding_blocks: BlockNumber,
+}
+
+/// How many blocks before their start the challenges of an instant are known on chains from before version 4.
+const NOTICE_BLOCKS: Milliseconds = 3;
+/// How many providers can join in an epoch of such chains.
+const MOST_JOINING: u32 = 256;
 
 /// The parameters of block production in version 1.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -84,7 +133,7 @@ impl From<V1> for V2 {
     }
 }
 
-impl From<V2> for Parameters {
+impl From<V2> for V3 {
     /// A chain goes on to emit and to pay what it did.
     fn from(old: V2) -> Self {
         let token = Token {
@@ -92,7 +141,47 @@ impl From<V2> for Parameters {
             vesting_blocks: old.token.vesting_blocks,
             full_pay_bits_per_second: old.consensus.least_total_bits_per_second,
         };
-        Self { version: RULES_VERSION, consensus: old.consensus, measurement: old.measurement, token }
+        Self { consensus: old.consensus, measurement: old.measurement, token }
+    }
+}
+
+impl From<V3> for Parameters {
+    /// A chain keeps its prices; challengers are admitted at once, as they were.
+    fn from(old: V3) -> Self {
+        let V3 { consensus, measurement: old, token } = old;
+        let measurement = Measurement {
+            epoch_blocks: old.epoch_blocks,
+            instants: old.instants,
+            notice: consensus.block_time.saturating_mul(NOTICE_BLOCKS),
+            groups_prefixes: false,
+            least_seniors: 0,
+            committee: old.committee,
+            byzantine: old.byzantine,
+            rank: old.rank,
+            window: old.window,
+            clock_tolerance_us: old.clock_tolerance_us,
+            least_time_us: old.least_time_us,
+            train_us: old.train_us,
+            report_deadline: old.report_deadline,
+            growth_step_bits_per_second: old.growth_step_bits_per_second,
+        };
+        let registry = Registry {
+            provider_bond: 0,
+            bond_per_mbit: old.bond_per_mbit,
+            challenger_bond: old.challenger_bond,
+            unbonding_blocks: old.unbonding_blocks,
+            slow_admission: false,
+            admission_fee: 0,
+            class_cap_bits_per_second: u64::MAX,
+            most_joining: MOST_JOINING,
+        };
+        Self { version: RULES_VERSION, consensus, measurement, registry, token }
+    }
+}
+
+impl From<V2> for Parameters {
+    fn from(old: V2) -> Self {
+        V3::from(old).into()
     }
 }
 

@@ -1,0 +1,118 @@
+//! When challenges start, and what their draws come from.
+//!
+//! Instant i of an epoch belongs to the block at [`height`]; its seed comes from the hash of that block, so that it is known from the next one
+//! on, and its start is the timestamp of the block and a notice. So a seed has one start, and nobody knows who will be measured before there is
+//! an instant to measure at.
+
+use crate::{
+    types::{Instant, Plan},
+    Config, Event, Instants, Pallet, Plans,
+};
+use frame_support::traits::Get;
+use sp_runtime::SaturatedConversion;
+use weir_primitives::{
+    interfaces::{CurrentBlock, Everybody, Participants},
+    measurement::lottery::{
+        groups::Group,
+        instants::{height, seed, Demand},
+        Seed,
+    },
+    parameters::Measurement,
+    BlockNumber, Epoch, EpochIndex, Hash, UnixMilliseconds,
+};
+
+impl<T: Config> Pallet<T> {
+    /// What is measured in an epoch.
+    pub(crate) fn plan(epoch: Epoch, measurement: &Measurement) -> Plan {
+        if measurement.instants > 0 {
+            return Plan { epoch, instants: measurement.instants.min(epoch.blocks), one_in: 1 };
+        }
+        let instants = Self::demand(epoch, 0, measurement).instants().min(epoch.blocks);
+        Plan { epoch, instants, one_in: instants }
+    }
+
+    /// What the providers of an epoch need, if some bits per second more are wanted.
+    pub(crate) fn demand(epoch: Epoch, more: u64, measurement: &Measurement) -> Demand {
+        let Everybody { wanted, class, providers, .. } = T::Participants::everybody(epoch.index);
+        let blocks = measurement.report_deadline.checked_div(T::BlockTime::get().max(1)).unwrap_or(0);
+        let batches = blocks.saturating_mul(T::BatchesPerBlock::get().into()).checked_div(3).unwrap_or(0);
+        Demand {
+            wanted_bits_per_second: wanted.saturating_add(more.into()),
+            class_bits_per_second: class,
+            providers: providers.saturating_add(u32::from(more > 0)),
+            batches_per_instant: u32::try_from(batches).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Opens the instant that belongs to this block, and gives that of the block before its seed.
+    pub(crate) fn open_instants(number: BlockNumber, plan: &Plan, measurement: &Measurement) {
+        let parent: Hash = frame_system::Pallet::<T>::parent_hash();
+        Instants::<T>::mutate(|open| {
+            for it in open.iter_mut().filter(|it| it.block.checked_add(1) == Some(number)) {
+                it.seed = Some(seed(parent, it.epoch, it.instant));
+            }
+            let opens = |instant: &u32| height(plan.epoch.first, plan.epoch.blocks, plan.instants, *instant) == number;
+            let Some(instant) = (0..plan.instants).find(opens) else { return };
+            let start = T::CurrentBlock::timestamp().saturating_add(measurement.notice);
+            let slots = T::Participants::everybody(plan.epoch.index).provider_slots;
+            let (epoch, one_in) = (plan.epoch.index, plan.one_in);
+            let opened = Instant {
+                epoch,
+                instant,
+                one_in,
+                block: number,
+                start,
+                seed: None,
+                slots,
+                next_slot: 0,
+                is_void: false,
+            };
+            // There is always room, unless the chain runs far too fast: then what is oldest is not evaluated.
+            if open.is_full() {
+                let forgotten = open.remove(0);
+                Self::forget(&forgotten);
+            }
+            open.force_push(opened);
+            Self::deposit_event(Event::InstantOpened { epoch, instant, start });
+        });
+    }
+
+    /// Whether blocks with this timestamp take reports of an instant.
+    pub(crate) fn takes_reports(instant: &Instant, now: UnixMilliseconds, measurement: &Measurement) -> bool {
+        now >= instant.start && now <= instant.start.saturating_add(measurement.report_deadline)
+    }
+
+    /// An instant that is not evaluated yet.
+    pub fn instant(epoch: EpochIndex, instant: u32) -> Option<Instant> {
+        Instants::<T>::get().into_iter().find(|it| it.epoch == epoch && it.instant == instant)
+    }
+
+    /// Whether an instant draws the provider in a slot.
+    pub fn is_drawn(
+        slot: u32,
+        provider: &weir_primitives::interfaces::EpochProvider,
+        instant: &Instant,
+        seed: &Seed,
+        measurement: &Measurement,
+    ) -> bool {
+        let group = match provider.prefix.filter(|_| measurement.groups_prefixes) {
+            Some(prefix) => Group::of(
+                slot,
+                prefix,
+                T::Participants::wanted_behind(prefix, instant.epoch),
+                T::Participants::everybody(instant.epoch).class,
+            ),
+            None => Group::Slot(slot),
+        };
+        group.is_drawn(seed, instant.one_in)
+    }
+
+    /// The epoch of the block before this one, and what is measured in it.
+    pub(crate) fn last_plan() -> Option<Plan> {
+        Plans::<T>::get()
+    }
+
+    pub(crate) fn number() -> BlockNumber {
+        frame_system::Pallet::<T>::block_number().saturated_into()
+    }
+}
