@@ -5,6 +5,7 @@
 //! interfaces between runtime and node. The rules are pure integer functions; pallets, node, agents, tests and simulations
 //! all call the same ones.
 //!
+//! - [`accumulator`]: sharing budgets by units in constant time; not on chain yet.
 //! - [`consensus`]: header digests, proof of work, retarget, boost credit.
 //! - [`epoch`]: what an epoch is.
 //! - [`interfaces`]: what pallets tell each other.
@@ -28,6 +29,7 @@
 
 extern crate alloc;
 
+pub mod accumulator;
 pub mod consensus;
 pub mod epoch;
 pub mod interfaces;
