@@ -399,7 +399,7 @@ impl<T: Config> Pallet<T> {
             Standing::Waiting { place } => {
                 Self::stop_waiting(place);
                 Challengers::<T>::remove(account);
-                Self::forget_identities(challenger.identity, &challenger.former_identities);
+                Self::forget_identities(account, Role::Challenger, challenger.identity, &challenger.former_identities);
                 T::Currency::release(&HoldReason::Challenger.into(), account, challenger.bond, Precision::Exact)?;
                 let (account, bond) = (account.clone(), challenger.bond);
                 Self::deposit_event(Event::PaidBack { account, role: Role::Challenger, amount: bond });
@@ -421,7 +421,7 @@ impl<T: Config> Pallet<T> {
         let Standing::Leaving { until } = challenger.standing else { return Err(Error::<T>::StillBonded.into()) };
         ensure!(until <= Self::block_number(), Error::<T>::StillBonded);
         Challengers::<T>::remove(account);
-        Self::forget_identities(challenger.identity, &challenger.former_identities);
+        Self::forget_identities(account, Role::Challenger, challenger.identity, &challenger.former_identities);
         T::Currency::release(&HoldReason::Challenger.into(), account, challenger.bond, Precision::Exact)?;
         Ok(challenger.bond)
     }

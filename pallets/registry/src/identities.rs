@@ -41,18 +41,31 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Forgets all identities of an account whose bond is gone.
-    pub(crate) fn forget_identities(identity: PeerKey, former: &FormerIdentities) {
+    pub(crate) fn forget_identities(account: &AccountId, role: Role, identity: PeerKey, former: &FormerIdentities) {
         for identity in former.iter().map(|(identity, _)| *identity).chain([identity]) {
+            Self::forget_identity(account, role, identity);
+        }
+    }
+
+    /// Forgets an identity, unless somebody else has it since.
+    fn forget_identity(account: &AccountId, role: Role, identity: PeerKey) {
+        if Identities::<T>::get(identity).is_some_and(|owner| owner.account == *account && owner.role == role) {
             Identities::<T>::remove(identity);
         }
     }
 
     /// Puts an identity with those that an account had before, and forgets those that it does not answer for any more.
-    fn put_away(former: &mut FormerIdentities, identity: PeerKey, until: BlockNumber) -> Result<(), Error<T>> {
+    fn put_away(
+        account: &AccountId,
+        role: Role,
+        former: &mut FormerIdentities,
+        identity: PeerKey,
+        until: BlockNumber,
+    ) -> Result<(), Error<T>> {
         let now = Self::block_number();
         former.retain(|(identity, until)| {
             if *until <= now {
-                Identities::<T>::remove(identity);
+                Self::forget_identity(account, role, *identity);
             }
             *until > now
         });
@@ -82,14 +95,14 @@ impl<T: Config> Pallet<T> {
                 let slot = provider.slot.ok_or(Error::<T>::Leaving)?;
                 Self::change_provider(slot, |it, next| it.identity.set(next, identity));
                 let old = core::mem::replace(&mut provider.identity, identity);
-                Self::put_away(&mut provider.former_identities, old, until)
+                Self::put_away(account, role, &mut provider.former_identities, old, until)
             })?,
             Role::Challenger => Challengers::<T>::try_mutate(account, |challenger| {
                 let challenger = challenger.as_mut().ok_or(Error::<T>::NotRegistered)?;
                 ensure!(!challenger.is_leaving(), Error::<T>::Leaving);
                 Self::change_challenger(challenger, |it| it.identity.set(next, identity));
                 let old = core::mem::replace(&mut challenger.identity, identity);
-                Self::put_away(&mut challenger.former_identities, old, until)
+                Self::put_away(account, role, &mut challenger.former_identities, old, until)
             })?,
         }
         Ok(())

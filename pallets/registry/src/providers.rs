@@ -268,7 +268,7 @@ impl<T: Config> Pallet<T> {
         let (excess, excess_until) = provider.excess.unwrap_or((0, 0));
         let due = if provider.leaves.is_some_and(|until| until <= now) {
             Providers::<T>::remove(account);
-            Self::forget_identities(provider.identity, &provider.former_identities);
+            Self::forget_identities(account, Role::Provider, provider.identity, &provider.former_identities);
             provider.bond.saturating_add(excess)
         } else if excess > 0 && excess_until <= now {
             Providers::<T>::insert(account, Provider { excess: None, ..provider });

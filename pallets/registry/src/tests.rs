@@ -482,6 +482,20 @@ fn identities_of_accounts_that_have_nothing_to_lose_are_forgotten() {
 }
 
 #[test]
+fn who_withdraws_late_takes_no_identity_from_who_has_it_since() {
+    new_test_ext().execute_with(|| {
+        assert_ok!(provide(1, 1));
+        assert_ok!(Registry::leave(signed(1), Role::Provider));
+        go_to(30);
+        let (key, proof) = identity(1, &account(2));
+        assert_ok!(Registry::register_provider(signed(2), MBIT, Family::V4, key, proof, None));
+        assert_ok!(Registry::withdraw(signed(99), account(1), Role::Provider));
+        assert_eq!(Registry::who_answers_for(&key), Some((account(2), Role::Provider)));
+        Registry::do_try_state().unwrap();
+    });
+}
+
+#[test]
 fn less_is_guaranteed_when_less_is_declared() {
     new_test_ext().execute_with(|| {
         assert_ok!(provide(1, 100));

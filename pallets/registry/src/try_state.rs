@@ -39,8 +39,11 @@ impl<T: Config> Pallet<T> {
             let excess = provider.excess.map_or(0, |(excess, _)| excess);
             ensure!(held == provider.bond.saturating_add(excess), "the bond of a provider is not what is held");
             ensure!(provider.slot.is_some() != provider.leaves.is_some(), "a provider neither stays nor leaves");
-            let owner = Identities::<T>::get(provider.identity).ok_or("a provider has no identity")?;
-            ensure!(owner.account == account && owner.role == Role::Provider, "an identity is another's");
+            // From when on its bond could be taken back, others may have its identity.
+            if provider.leaves.is_none_or(|until| Self::block_number() < until) {
+                let owner = Identities::<T>::get(provider.identity).ok_or("a provider has no identity")?;
+                ensure!(owner.account == account && owner.role == Role::Provider, "an identity is another's");
+            }
             let Some(slot) = provider.slot else { continue };
             let entry = ProviderSlots::<T>::get(slot).ok_or("a provider has an empty slot")?;
             ensure!(entry.account == account && entry.until.is_none(), "a provider's slot is another's");
@@ -58,8 +61,14 @@ impl<T: Config> Pallet<T> {
         for (account, challenger) in Challengers::<T>::iter() {
             let held = T::Currency::balance_on_hold(&HoldReason::Challenger.into(), &account);
             ensure!(held == challenger.bond, "the bond of a challenger is not what is held");
-            let owner = Identities::<T>::get(challenger.identity).ok_or("a challenger has no identity")?;
-            ensure!(owner.account == account && owner.role == Role::Challenger, "an identity is another's");
+            let answers = match challenger.standing {
+                Standing::Leaving { until } => Self::block_number() < until,
+                _ => true,
+            };
+            if answers {
+                let owner = Identities::<T>::get(challenger.identity).ok_or("a challenger has no identity")?;
+                ensure!(owner.account == account && owner.role == Role::Challenger, "an identity is another's");
+            }
             match challenger.standing {
                 Standing::Waiting { place } => {
                     ensure!(Waiting::<T>::get(place) == Some(account), "somebody waits at another's place");
