@@ -92,6 +92,8 @@ pub trait HasRoom {
 pub struct EpochProvider {
     /// The account.
     pub account: AccountId,
+    /// The first epoch in which it could be drawn.
+    pub from: EpochIndex,
     /// The identity of its agent.
     pub identity: PeerKey,
     /// The address family over which it is measured.
@@ -102,6 +104,8 @@ pub struct EpochProvider {
     pub declared: u64,
     /// What a challenge of it must be able to show, in bits per second.
     pub wanted: u64,
+    /// What it is paid for, in bits per second.
+    pub guaranteed: u64,
 }
 
 /// Everybody who takes part, added up over an epoch.

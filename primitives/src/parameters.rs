@@ -188,11 +188,25 @@ impl Parameters {
                 registry.unbonding_blocks >= measurement.epoch_blocks.saturating_mul(2),
                 "the unbonding time is shorter than two epochs",
             ),
-            // Else a challenge could still take reports when what it was drawn from is forgotten. A block is at least so long.
+            // Else a challenge of the last instant could take reports when what it was drawn from is forgotten, if blocks are on time. Where they
+            // come far too fast, what is that late is void.
             (
-                u64::from(measurement.epoch_blocks).saturating_mul(consensus.block_time)
+                u64::from(measurement.epoch_blocks)
+                    .saturating_add(
+                        u64::from(measurement.epoch_blocks)
+                            .checked_div(measurement.instants.max(1).into())
+                            .unwrap_or(0),
+                    )
+                    .saturating_mul(consensus.block_time)
                     >= measurement.notice.saturating_add(measurement.report_deadline),
                 "reports may come later than in the epoch after their own",
+            ),
+            // All that can be open at a time have room.
+            (measurement.instants <= instants::MOST, "an epoch has more than twelve instants"),
+            // Else the seed is known when its challenges start.
+            (
+                measurement.notice >= consensus.block_time.saturating_mul(2),
+                "challenges start less than two blocks after they are known",
             ),
             (measurement.report_deadline >= 1, "challenges take no reports"),
             (registry.most_joining >= 1, "no provider can join"),

@@ -48,8 +48,15 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn open_instants(number: BlockNumber, plan: &Plan, measurement: &Measurement) {
         let parent: Hash = frame_system::Pallet::<T>::parent_hash();
         Instants::<T>::mutate(|open| {
+            let now = T::CurrentBlock::timestamp();
             for it in open.iter_mut().filter(|it| it.block.checked_add(1) == Some(number)) {
                 it.seed = Some(seed(parent, it.epoch, it.instant));
+                // Who hears of it late can neither prepare nor be blamed.
+                let half = measurement.notice.checked_div(2).unwrap_or(0);
+                it.is_void = now > it.start.saturating_sub(half);
+            }
+            for it in open.iter_mut().filter(|it| Self::takes_reports(it, now, measurement)) {
+                it.blocks = it.blocks.saturating_add(1);
             }
             let opens = |instant: &u32| height(plan.epoch.first, plan.epoch.blocks, plan.instants, *instant) == number;
             let Some(instant) = (0..plan.instants).find(opens) else { return };
@@ -65,6 +72,7 @@ impl<T: Config> Pallet<T> {
                 seed: None,
                 slots,
                 next_slot: 0,
+                blocks: 0,
                 is_void: false,
             };
             // There is always room, unless the chain runs far too fast: then what is oldest is not evaluated.
@@ -77,9 +85,26 @@ impl<T: Config> Pallet<T> {
         });
     }
 
-    /// Whether blocks with this timestamp take reports of an instant.
+    /// Whether blocks with this timestamp take reports of an instant: from when its seed is known, though nobody has measured anything before
+    /// its start. A report that comes early by the date of the last block would else be thrown away by who hears of it.
     pub(crate) fn takes_reports(instant: &Instant, now: UnixMilliseconds, measurement: &Measurement) -> bool {
-        now >= instant.start && now <= instant.start.saturating_add(measurement.report_deadline)
+        instant.seed.is_some() && now <= instant.start.saturating_add(measurement.report_deadline)
+    }
+
+    /// Whether too few blocks came for the reports of an instant: less than a third of those that there should have been.
+    pub(crate) fn had_few_blocks(instant: &Instant, measurement: &Measurement) -> bool {
+        let expected = measurement.report_deadline.checked_div(T::BlockTime::get().max(1)).unwrap_or(0);
+        u64::from(instant.blocks).saturating_mul(3) < expected
+    }
+
+    /// Whether an instant will be: it has no seed yet, or comes after all that were opened.
+    pub(crate) fn is_to_come(epoch: EpochIndex, number: u32) -> bool {
+        if let Some(instant) = Self::instant(epoch, number) {
+            return instant.seed.is_none();
+        }
+        let Some(plan) = Self::last_plan() else { return false };
+        let opens = height(plan.epoch.first, plan.epoch.blocks, plan.instants, number);
+        epoch > plan.epoch.index || (epoch == plan.epoch.index && number < plan.instants && opens > Self::number())
     }
 
     /// An instant that is not evaluated yet.

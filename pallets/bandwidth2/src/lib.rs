@@ -46,7 +46,6 @@ use frame_system::{ensure_authorized, pallet_prelude::*};
 pub use pallet::*;
 use sp_arithmetic::Perbill;
 use sp_core::ed25519;
-use sp_runtime::SaturatedConversion;
 use types::{Batch, Challenge, Instant, Outcome, Plan, SignedReport, Taken, Window};
 use weights::WeightInfo;
 use weir_primitives::{
@@ -122,17 +121,21 @@ pub mod pallet {
     #[pallet::storage]
     pub type Batches<T> = StorageDoubleMap<_, Twox64Concat, (EpochIndex, u32), Twox64Concat, u32, (), OptionQuery>;
 
-    /// How many calls with reports this block has taken.
+    /// A block, and how many batches and how many single reports it has taken.
     #[pallet::storage]
-    pub type BatchesInBlock<T> = StorageValue<_, u32, ValueQuery>;
+    pub type InBlock<T> = StorageValue<_, (BlockNumber, u32, u32), ValueQuery>;
+
+    /// An epoch, and how many providers were made to leave in it.
+    #[pallet::storage]
+    pub type Evictions<T> = StorageValue<_, (EpochIndex, u32), ValueQuery>;
 
     /// What was measured of the provider in each slot. That of one who left stays until the slot is given again.
     #[pallet::storage]
     pub type Windows<T> = StorageMap<_, Twox64Concat, u32, Window, OptionQuery>;
 
-    /// What each challenger missed.
+    /// What each challenger missed, and from which epoch on that is counted.
     #[pallet::storage]
-    pub type Records<T> = StorageMap<_, Blake2_128Concat, AccountId, Record, ValueQuery>;
+    pub type Records<T> = StorageMap<_, Blake2_128Concat, AccountId, (EpochIndex, Record), ValueQuery>;
 
     /// The challengers that have missed the most, if it is too much.
     #[pallet::storage]
@@ -193,14 +196,16 @@ pub mod pallet {
         NoParameters,
         /// There is no such challenge, or it is evaluated already.
         NoSuchChallenge,
-        /// The challenge has not begun, or takes no more reports.
-        NotTheTime,
+        /// The challenge is not drawn yet.
+        NotYet,
+        /// The challenge takes no more reports.
+        TooLate,
+        /// This block takes no more reports.
+        NoRoom,
         /// There is no such member.
         NotInCommittee,
         /// It was reported already.
         AlreadyReported,
-        /// There is no report.
-        NothingReported,
         /// The reports are not in the order of the committee, each member once.
         OutOfOrder,
         /// A signature is not that of whom it should be.
@@ -216,7 +221,6 @@ pub mod pallet {
             let measurement = &parameters.measurement;
             let number = Self::number();
             let mut weight = T::WeightInfo::on_initialize();
-            BatchesInBlock::<T>::kill();
             let plan = match Self::last_plan() {
                 Some(plan) if number < plan.epoch.end() => plan,
                 last => {
@@ -227,10 +231,12 @@ pub mod pallet {
                     Self::start_epoch(epoch, measurement)
                 },
             };
+            Self::open_instants(number, &plan, measurement);
+            // What is migrated is not read, and no report comes in.
             if <T as frame_system::Config>::MultiBlockMigrator::ongoing() {
                 Self::note_no_reports();
+                return weight;
             }
-            Self::open_instants(number, &plan, measurement);
             weight.saturating_add(Self::sweep(measurement, T::SweepWeight::get()))
         }
     }
@@ -240,6 +246,7 @@ pub mod pallet {
         /// Hands in the reports of a challenge, all that the prover has, in the order of the committee. `prover` is the signature of the
         /// provider's identity over [`weir_primitives::measurement::challenge::batch_payload`]. Followed by [`Event::Reported`].
         #[pallet::call_index(0)]
+        #[pallet::weight((T::WeightInfo::submit(), DispatchClass::Operational))]
         #[pallet::authorize(|_, challenge, batch, prover| {
             Pallet::<T>::validity(Pallet::<T>::check_batch(*challenge, batch, prover), *challenge, None, batch.len())
         })]
@@ -257,6 +264,7 @@ pub mod pallet {
         /// Hands in the report of a member that the prover left out. `prover` is the signature of the provider's identity over
         /// [`weir_primitives::measurement::challenge::commitment_payload`]. Followed by [`Event::Reported`].
         #[pallet::call_index(1)]
+        #[pallet::weight((T::WeightInfo::submit_own(), DispatchClass::Operational))]
         #[pallet::authorize(|_, challenge, signed, prover| {
             Pallet::<T>::validity(Pallet::<T>::check_single(*challenge, signed, prover), *challenge, Some(signed.place), 1)
         })]
@@ -311,7 +319,7 @@ impl<T: Config> Pallet<T> {
         Plans::<T>::put(plan);
         T::Participants::start_epoch(epoch.index, &parent.0);
         let everybody = T::Participants::everybody(epoch.index);
-        Self::jail_worst(everybody.challengers);
+        Self::jail_worst(epoch.index, everybody.challengers);
         let plan = Self::plan(epoch, measurement);
         Plans::<T>::put(plan);
         T::OnEpochBorder::on_epoch_border(epoch, &everybody, everybody.seniors >= measurement.least_seniors);

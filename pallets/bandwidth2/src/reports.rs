@@ -2,7 +2,7 @@
 
 use crate::{
     types::{Batch, Challenge, Instant, SignedReport},
-    Batches, Config, Error, Event, Instants, Pallet, Reports,
+    Batches, Config, Error, Event, InBlock, Instants, Pallet, Reports,
 };
 use alloc::vec::Vec;
 use codec::Encode;
@@ -23,16 +23,16 @@ use weir_primitives::{
     AccountId, Hash,
 };
 
-/// Batches come before single reports, and batches of more reports before those of fewer.
-const BATCH_PRIORITY: u64 = 1_000;
+/// Reports come before everything that pays fees, batches before single reports, and batches of more reports before those of fewer: whoever
+/// could push them out of a pool or a block would decide who is paid. There are no more of them than one batch and n reports for each provider
+/// that was drawn.
+const PRIORITY: u64 = u64::MAX / 2;
 
-/// What a call must be about for the chain to look at its signatures.
+/// A challenge that takes reports now.
 pub(crate) struct Drawn {
     instant: Instant,
     seed: Seed,
     provider: EpochProvider,
-    /// The identities of the committee, in its order.
-    committee: Vec<(AccountId, PeerKey)>,
 }
 
 impl<T: Config> Pallet<T> {
@@ -62,19 +62,33 @@ impl<T: Config> Pallet<T> {
     /// Looks up a challenge that takes reports now.
     fn drawn(challenge: Challenge) -> Result<Drawn, Error<T>> {
         let measurement = Self::measurement()?;
+        ensure!(!Self::is_to_come(challenge.epoch, challenge.instant), Error::<T>::NotYet);
         let instant = Self::instant(challenge.epoch, challenge.instant).ok_or(Error::<T>::NoSuchChallenge)?;
         let seed = instant.seed.ok_or(Error::<T>::NoSuchChallenge)?;
-        ensure!(Self::takes_reports(&instant, T::CurrentBlock::timestamp(), &measurement), Error::<T>::NotTheTime);
+        let is_known = Self::last_plan().is_some_and(|plan| plan.epoch.index <= instant.epoch.saturating_add(1));
+        let takes = Self::takes_reports(&instant, T::CurrentBlock::timestamp(), &measurement);
+        ensure!(is_known && takes, Error::<T>::TooLate);
         let provider = T::Participants::provider(challenge.slot, challenge.epoch).ok_or(Error::<T>::NoSuchChallenge)?;
         ensure!(Self::is_drawn(challenge.slot, &provider, &instant, &seed, &measurement), Error::<T>::NoSuchChallenge);
-        let slots = Self::committee_of(&provider, &instant, &seed, &measurement).ok_or(Error::<T>::NoSuchChallenge)?;
-        let committee = slots.into_iter().map(|slot| T::Participants::challenger(slot, challenge.epoch));
-        let committee = committee.collect::<Option<Vec<_>>>().ok_or(Error::<T>::NoSuchChallenge)?;
-        Ok(Drawn { instant, seed, provider, committee })
+        Ok(Drawn { instant, seed, provider })
     }
 
-    fn check_member(drawn: &Drawn, genesis: Hash, signed: &SignedReport) -> Result<(), Error<T>> {
-        let (_, identity) = drawn.committee.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
+    /// The accounts and identities of the committee, in its order: the walk that finds it costs the most, and comes after the prover's signature.
+    fn members(drawn: &Drawn) -> Result<Vec<(AccountId, PeerKey)>, Error<T>> {
+        let measurement = Self::measurement()?;
+        let slots = Self::committee_of(&drawn.provider, &drawn.instant, &drawn.seed, &measurement)
+            .ok_or(Error::<T>::NoSuchChallenge)?;
+        let members = slots.into_iter().map(|slot| T::Participants::challenger(slot, drawn.instant.epoch));
+        members.collect::<Option<Vec<_>>>().ok_or(Error::<T>::NoSuchChallenge)
+    }
+
+    fn check_member(
+        drawn: &Drawn,
+        members: &[(AccountId, PeerKey)],
+        genesis: Hash,
+        signed: &SignedReport,
+    ) -> Result<(), Error<T>> {
+        let (_, identity) = members.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
         let payload = member_payload(genesis, &drawn.seed, &drawn.provider.account, &signed.report);
         ensure!(ed25519_verify(&signed.signature, &payload, identity), Error::<T>::BadSignature);
         Ok(())
@@ -86,19 +100,17 @@ impl<T: Config> Pallet<T> {
         batch: &Batch,
         prover: &ed25519::Signature,
     ) -> Result<(), Error<T>> {
-        ensure!(!batch.is_empty(), Error::<T>::NothingReported);
+        ensure!(Self::batches_in_block() < T::BatchesPerBlock::get(), Error::<T>::NoRoom);
         // In the order of the committee, each member once.
         let ordered = batch.iter().zip(batch.iter().skip(1)).all(|(a, b)| a.place < b.place);
         ensure!(ordered, Error::<T>::OutOfOrder);
-        ensure!(
-            !Batches::<T>::contains_key((challenge.epoch, challenge.instant), challenge.slot),
-            Error::<T>::AlreadyReported
-        );
+        Self::ensure_new(challenge, batch)?;
         let drawn = Self::drawn(challenge)?;
         let genesis = Self::genesis_hash();
         let payload = batch_payload(genesis, &drawn.seed, &drawn.provider.account, &batch.encode());
         ensure!(ed25519_verify(prover, &payload, &drawn.provider.identity), Error::<T>::BadSignature);
-        batch.iter().try_for_each(|signed| Self::check_member(&drawn, genesis, signed))
+        let members = Self::members(&drawn)?;
+        batch.iter().try_for_each(|signed| Self::check_member(&drawn, &members, genesis, signed))
     }
 
     /// Checks the report of a member that the prover left out: it has the prover's word for what it checked.
@@ -107,14 +119,42 @@ impl<T: Config> Pallet<T> {
         signed: &SignedReport,
         prover: &ed25519::Signature,
     ) -> Result<(), Error<T>> {
-        let taken = Reports::<T>::get((challenge.epoch, challenge.instant), challenge.slot);
-        ensure!(!taken.iter().any(|(place, _)| *place == signed.place), Error::<T>::AlreadyReported);
+        ensure!(Self::singles_in_block() < T::BatchesPerBlock::get(), Error::<T>::NoRoom);
+        Self::ensure_new(challenge, core::slice::from_ref(signed))?;
         let drawn = Self::drawn(challenge)?;
         let genesis = Self::genesis_hash();
-        let (_, member) = drawn.committee.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
+        // Whoever is at the place must have signed, and have been committed to.
+        let members = Self::members(&drawn)?;
+        let (_, member) = members.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
         let payload = commitment_payload(genesis, &drawn.seed, member, &signed.report.commitment);
         ensure!(ed25519_verify(prover, &payload, &drawn.provider.identity), Error::<T>::BadSignature);
-        Self::check_member(&drawn, genesis, signed)
+        Self::check_member(&drawn, &members, genesis, signed)
+    }
+
+    /// Whether a call says anything that is not known yet.
+    fn ensure_new(challenge: Challenge, reports: &[SignedReport]) -> Result<(), Error<T>> {
+        let taken = Reports::<T>::get((challenge.epoch, challenge.instant), challenge.slot);
+        let is_new = |signed: &SignedReport| !taken.iter().any(|(place, _)| *place == signed.place);
+        ensure!(reports.iter().any(is_new), Error::<T>::AlreadyReported);
+        Ok(())
+    }
+
+    /// How many batches, and single reports, this block has taken. The pool asks as if the next block were empty.
+    fn taken_in_block() -> (u32, u32) {
+        let (number, batches, singles) = InBlock::<T>::get();
+        if number == Self::number() {
+            (batches, singles)
+        } else {
+            (0, 0)
+        }
+    }
+
+    fn batches_in_block() -> u32 {
+        Self::taken_in_block().0
+    }
+
+    fn singles_in_block() -> u32 {
+        Self::taken_in_block().1
     }
 
     /// Takes reports that were checked when the call was authorized.
@@ -127,18 +167,22 @@ impl<T: Config> Pallet<T> {
                     continue;
                 }
                 taken.try_push((signed.place, signed.report)).map_err(|_| Error::<T>::OutOfOrder)?;
+                Self::deposit_event(Event::Reported { challenge, place: signed.place, report: signed.report });
             }
             Ok::<_, Error<T>>(())
         })?;
-        if is_batch {
+        let (batches, singles) = Self::taken_in_block();
+        let (batch, single) = if is_batch { (1, 0) } else { (0, 1) };
+        InBlock::<T>::put((Self::number(), batches.saturating_add(batch), singles.saturating_add(single)));
+        if is_batch && !Batches::<T>::contains_key(instant, challenge.slot) {
             Batches::<T>::insert(instant, challenge.slot, ());
-            crate::BatchesInBlock::<T>::mutate(|count| *count = count.saturating_add(1));
-            if let Some(author) = T::CurrentBlock::author() {
+            // For a whole committee, so that nobody includes many batches of little.
+            let measurement = Self::measurement()?;
+            let whole = measurement.committee.saturating_sub(measurement.byzantine);
+            let is_whole = u32::try_from(reports.len()).is_ok_and(|count| count >= whole);
+            if let Some(author) = T::CurrentBlock::author().filter(|_| is_whole) {
                 T::OnIncluded::on_included(&author);
             }
-        }
-        for signed in reports {
-            Self::deposit_event(Event::Reported { challenge, place: signed.place, report: signed.report });
         }
         Ok(())
     }
@@ -152,17 +196,14 @@ impl<T: Config> Pallet<T> {
     ) -> TransactionValidityWithRefund {
         match checked {
             Ok(()) => (),
-            // It may be the time soon.
-            Err(Error::NotTheTime) if Self::is_early(challenge) => return Err(InvalidTransaction::Future.into()),
+            // Those that hear of it before the block are to keep it.
+            Err(Error::NotYet) => return Err(InvalidTransaction::Future.into()),
+            Err(Error::NoRoom) => return Err(InvalidTransaction::ExhaustsResources.into()),
             Err(Error::BadSignature) => return Err(InvalidTransaction::BadProof.into()),
             Err(_) => return Err(InvalidTransaction::Stale.into()),
         }
-        // A part of each block is for reports, and the rest for everybody else.
-        if crate::BatchesInBlock::<T>::get() >= T::BatchesPerBlock::get() {
-            return Err(InvalidTransaction::ExhaustsResources.into());
-        }
         let reports = u64::try_from(reports).unwrap_or(u64::MAX);
-        let priority = if single.is_none() { reports.saturating_mul(BATCH_PRIORITY) } else { 1 };
+        let priority = if single.is_none() { PRIORITY.saturating_add(reports) } else { PRIORITY };
         let longevity = Self::blocks_left(challenge);
         let validity = ValidTransaction::with_tag_prefix("weir-report")
             .and_provides((challenge, single))
@@ -171,10 +212,6 @@ impl<T: Config> Pallet<T> {
             .propagate(true)
             .into();
         Ok((validity, Weight::zero()))
-    }
-
-    fn is_early(challenge: Challenge) -> bool {
-        Self::instant(challenge.epoch, challenge.instant).is_some_and(|it| T::CurrentBlock::timestamp() < it.start)
     }
 
     /// In how many blocks a challenge takes no more reports, if they come on time.

@@ -2,7 +2,7 @@
 
 use crate::{
     types::{Challenge, Instant, Outcome, Window},
-    Batches, Config, Event, Instants, JailCandidates, Pallet, Records, Reports, Windows,
+    Batches, Config, Event, Evictions, Instants, JailCandidates, Pallet, Records, Reports, Windows,
 };
 use alloc::vec::Vec;
 use frame_support::{
@@ -14,16 +14,17 @@ use weir_primitives::{
     interfaces::{CurrentBlock, EpochProvider, OnDuty, Participants},
     measurement::{
         challenge::{evaluate, Evaluation, Measured, MemberReport, Rules},
-        duties::{jailed, Attendance, Entry},
+        duties::{most_jailed, Attendance, Entry, Record},
         estimator::Limits,
-        lottery::Seed,
     },
     parameters::Measurement,
     AccountId, EpochIndex,
 };
 
-/// After how many epochs in which nothing was proven a provider is made to leave.
+/// For how many epochs a provider proves nothing before it is made to leave.
 const EVICTED_AFTER: EpochIndex = 24;
+/// Of how many providers one is made to leave in an epoch: when nobody can prove anything, it is hardly the providers.
+const PROVIDERS_PER_EVICTED: u32 = 16;
 /// After how many epochs without a committee challenges count as such that proved nothing.
 const UNMEASURED_FOR: EpochIndex = 12;
 
@@ -33,8 +34,16 @@ impl<T: Config> Pallet<T> {
         let mut meter = WeightMeter::with_limit(limit);
         let now = T::CurrentBlock::timestamp();
         let is_due = |it: &Instant| now > it.start.saturating_add(measurement.report_deadline);
+        let epoch = Self::last_plan().map_or(0, |plan| plan.epoch.index);
         Instants::<T>::mutate(|open| {
             while let Some(instant) = open.iter_mut().next().filter(|it| is_due(it)) {
+                // Whoever is in the slots later says nothing of an epoch that is long past.
+                if instant.epoch.saturating_add(1) < epoch {
+                    let forgotten = open.remove(0);
+                    Self::forget(&forgotten);
+                    continue;
+                }
+                instant.is_void |= Self::had_few_blocks(instant, measurement);
                 while instant.next_slot < instant.slots {
                     if meter.try_consume(T::SlotWeight::get()).is_err() {
                         return;
@@ -60,11 +69,6 @@ impl<T: Config> Pallet<T> {
     /// Books what a provider has shown at an instant, if it was drawn.
     fn evaluate_slot(slot: u32, instant: &Instant, measurement: &Measurement) {
         let Some(seed) = instant.seed else { return };
-        // Whoever is in the slot later says nothing of an epoch that is long past.
-        let epoch = Self::last_plan().map_or(0, |plan| plan.epoch.index);
-        if instant.epoch.saturating_add(1) < epoch {
-            return;
-        }
         let Some(provider) = T::Participants::provider(slot, instant.epoch) else { return };
         if !Self::is_drawn(slot, &provider, instant, &seed, measurement) {
             return;
@@ -76,8 +80,8 @@ impl<T: Config> Pallet<T> {
             return;
         }
         let mut window = Windows::<T>::get(slot)
-            .filter(|window| window.account == provider.account)
-            .unwrap_or_else(|| Window::new(provider.account.clone(), instant.epoch));
+            .filter(|window| window.account == provider.account && window.from == provider.from)
+            .unwrap_or_else(|| Window::new(provider.account.clone(), provider.from, instant.epoch));
         let committee = Self::committee_of(&provider, instant, &seed, measurement);
         match committee {
             Some(committee) => {
@@ -86,28 +90,41 @@ impl<T: Config> Pallet<T> {
                     .zip(&committee)
                     .map(|(place, _)| taken.iter().find(|(taken, _)| *taken == place).map(|(_, report)| *report));
                 let reports: Vec<Option<MemberReport>> = reports.collect();
-                Self::book(slot, instant, &seed, &provider, &committee, &reports, &mut window, measurement);
+                Self::book(slot, instant, &provider, &committee, &reports, &mut window, measurement);
             },
             // The window stays as it is, but not for ever.
             None if instant.epoch.saturating_sub(window.last_measured) > UNMEASURED_FOR => {
                 window.add(0, 0, measurement.rank, measurement.window);
                 T::Participants::set_measured(slot, window.counted(), None);
             },
-            None => return,
+            None => (),
         }
-        if instant.epoch.saturating_sub(window.last_proven) >= EVICTED_AFTER {
+        let draws_an_epoch = Self::last_plan().map_or(1, |plan| plan.instants.checked_div(plan.one_in).unwrap_or(1));
+        if window.failed >= EVICTED_AFTER.saturating_mul(draws_an_epoch.max(1)) && Self::may_evict() {
             T::Participants::evict(slot);
-            Windows::<T>::remove(slot);
-        } else {
-            Windows::<T>::insert(slot, window);
+            window.failed = 0;
         }
+        Windows::<T>::insert(slot, window);
+    }
+
+    /// Whether one more provider can be made to leave in this epoch.
+    fn may_evict() -> bool {
+        let epoch = Self::last_plan().map_or(0, |plan| plan.epoch.index);
+        let providers = T::Participants::everybody(epoch).providers;
+        Evictions::<T>::mutate(|(of, count)| {
+            if *of != epoch {
+                (*of, *count) = (epoch, 0);
+            }
+            let may = *count < providers.checked_div(PROVIDERS_PER_EVICTED).unwrap_or(0).max(1);
+            *count = count.saturating_add(u32::from(may));
+            may
+        })
     }
 
     #[allow(clippy::too_many_arguments)]
     fn book(
         slot: u32,
         instant: &Instant,
-        _seed: &Seed,
         provider: &EpochProvider,
         committee: &[u32],
         reports: &[Option<MemberReport>],
@@ -132,11 +149,11 @@ impl<T: Config> Pallet<T> {
         let Evaluation { prefix, down, up, attendance } = evaluate(reports, &rules, &measured);
         let was = window.counted();
         let guaranteed = window.add(down.counted, up.counted, measurement.rank, measurement.window);
-        if down.counted > 0 && up.counted > 0 {
-            window.last_proven = instant.epoch;
-        }
+        let has_failed = down.counted == 0 || up.counted == 0;
+        window.failed = if has_failed { window.failed.saturating_add(1) } else { 0 };
         T::Participants::set_measured(slot, guaranteed, prefix);
-        let met = Self::book_duties(instant, committee, attendance.as_deref(), was, budget_bytes);
+        // Weighed by what the provider is paid for in the epoch, whatever it declares or shows now.
+        let met = Self::book_duties(instant, committee, attendance.as_deref(), provider.guaranteed, budget_bytes);
         let count = u32::try_from(reports.iter().flatten().count()).unwrap_or(u32::MAX);
         Self::deposit_event(Event::Measured {
             challenge: Challenge { epoch: instant.epoch, instant: instant.instant, slot },
@@ -172,7 +189,11 @@ impl<T: Config> Pallet<T> {
                 T::OnDuty::on_duty(account, assigned_bytes.saturating_mul(2));
             }
             let Some(entry) = Entry::of(attendance, index, weight) else { continue };
-            let excess = Records::<T>::mutate(account, |record| {
+            let excess = Records::<T>::mutate(account, |(from, record)| {
+                // What is left of the time before it was jailed is not booked again.
+                if instant.epoch < *from {
+                    return None;
+                }
                 record.add(entry);
                 record.is_to_be_jailed().then(|| record.excess()).flatten()
             });
@@ -199,14 +220,19 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Jails the worst of those who missed too much: a sixteenth of all challengers at the most.
-    pub(crate) fn jail_worst(challengers: u32) {
-        let candidates = JailCandidates::<T>::take();
-        let numbered = (0u32..).zip(candidates.iter().map(|(_, excess)| *excess)).collect();
-        for index in jailed(numbered, challengers) {
-            let account = usize::try_from(index).ok().and_then(|index| candidates.get(index));
-            if let Some((account, _)) = account.filter(|(account, _)| T::Participants::jail(account)) {
-                // It begins anew when it comes back.
-                Records::<T>::remove(account);
+    pub(crate) fn jail_worst(epoch: EpochIndex, challengers: u32) {
+        let mut candidates = JailCandidates::<T>::take().into_inner();
+        candidates.sort_unstable_by(|(one, excess), (other, others)| others.cmp(excess).then(one.cmp(other)));
+        let mut left = most_jailed(challengers);
+        for (account, _) in candidates {
+            if left == 0 {
+                break;
+            }
+            // Who is gone, or in jail, uses nothing up.
+            if T::Participants::jail(&account) {
+                left = left.saturating_sub(1);
+                // It is drawn in this epoch still, and begins anew when it comes back.
+                Records::<T>::insert(account, (epoch.saturating_add(1), Record::default()));
             }
         }
     }

@@ -3,7 +3,12 @@ use crate::{
     types::{Batch, Challenge},
     Batches, Call, Error, Event, Instants, JailCandidates, Plans, Reports, Windows,
 };
-use frame_support::{assert_noop, assert_ok, pallet_prelude::Authorize, traits::fungible::Inspect};
+use frame_support::{
+    assert_noop, assert_ok,
+    dispatch::{DispatchClass, GetDispatchInfo},
+    pallet_prelude::Authorize,
+    traits::fungible::Inspect,
+};
 use sp_core::{ed25519, Pair};
 use sp_runtime::transaction_validity::{InvalidTransaction, TransactionSource, TransactionValidityError};
 use weir_primitives::{
@@ -74,30 +79,89 @@ fn instants_lie_where_the_epoch_has_them_and_have_their_seed_a_block_later() {
 }
 
 #[test]
-fn reports_are_taken_from_the_start_to_the_deadline() {
+fn reports_are_taken_from_when_the_seed_is_known_to_the_deadline() {
     network(1).execute_with(|| {
-        go_to(21);
         let challenge = of(1, 0, 0);
+        go_to(21);
         let batch = sat(challenge).unwrap().all();
-        go_to(22);
-        assert_eq!(submit(challenge, batch.clone()), Err(InvalidTransaction::Future.into()));
-        go_to(23);
         assert_ok!(submit(challenge, batch.clone()));
         assert_eq!(submit(challenge, batch.clone()), stale());
         assert_eq!(included(), 1);
+        // Those that are a block behind keep what they hear of.
+        assert_eq!(submit(of(1, 1, 0), batch.clone()), Err(InvalidTransaction::Future.into()));
+        assert_eq!(submit(of(2, 0, 0), batch.clone()), Err(InvalidTransaction::Future.into()));
+        assert_eq!(submit(of(0, 1, 0), batch.clone()), stale());
+    });
+    for (block, expected) in [(28, Ok(())), (29, stale())] {
+        network(1).execute_with(|| {
+            let challenge = of(1, 0, 0);
+            go_to(28);
+            let batch = sat(challenge).unwrap().all();
+            go_to(block);
+            assert_eq!(submit(challenge, batch), expected);
+        });
+    }
+}
+
+#[test]
+fn the_pool_takes_batches_after_a_block_that_was_full_of_them() {
+    network(5).execute_with(|| {
+        go_to(23);
+        let sit = |slot| sat(of(1, 0, slot)).unwrap().all();
+        for slot in 0..3 {
+            assert_ok!(submit(of(1, 0, slot), sit(slot)));
+        }
+        // As the pool asks: in a block that nobody began.
+        System::set_block_number(24);
+        let (batch, prover) = sit(3);
+        let call: Call<Test> = Call::submit { challenge: of(1, 0, 3), batch, prover };
+        assert!(call.authorize(TransactionSource::External).unwrap().is_ok());
+    });
+}
+
+#[test]
+fn reports_come_before_whoever_pays_and_keep_their_part_of_the_block() {
+    network(1).execute_with(|| {
+        go_to(23);
+        let challenge = of(1, 0, 0);
+        let here = sat(challenge).unwrap();
+        let (batch, prover) = here.all();
+        let own = Call::submit_own { challenge, signed: here.signed(1, report()), prover: here.commitment(1, [7; 32]) };
+        for call in [Call::submit { challenge, batch, prover }, own] {
+            let call: Call<Test> = call;
+            assert_eq!(call.get_dispatch_info().class, DispatchClass::Operational);
+            assert!(call.authorize(TransactionSource::External).unwrap().unwrap().0.priority >= u64::MAX / 2);
+        }
+    });
+}
+
+#[test]
+fn a_batch_of_little_is_taken_and_its_author_gets_nothing_for_it() {
+    network(1).execute_with(|| {
+        go_to(23);
+        let challenge = of(1, 0, 0);
+        let here = sat(challenge).unwrap();
+        assert_ok!(submit(challenge, here.batch(&[(0, report()), (1, report())])));
+        assert_eq!(included(), 0);
+        // More can be added.
+        assert_ok!(submit(challenge, here.all()));
+        assert_eq!(Reports::<Test>::get((1, 0), 0).len(), 4);
+    });
+}
+
+#[test]
+fn instants_with_few_blocks_for_reports_or_a_late_seed_are_void() {
+    network(1).execute_with(|| {
+        go_to(20);
+        // The seed comes when half of the notice is over.
+        next_block_after(3_001);
+        assert!(Bandwidth::instant(1, 0).unwrap().is_void);
     });
     network(1).execute_with(|| {
-        go_to(28);
-        let challenge = of(1, 0, 0);
-        let batch = sat(challenge).unwrap().all();
-        assert_ok!(submit(challenge, batch));
-    });
-    network(1).execute_with(|| {
-        go_to(28);
-        let challenge = of(1, 0, 0);
-        let batch = sat(challenge).unwrap().all();
+        go_to(21);
+        next_block_after(20_000);
         next_block();
-        assert_eq!(submit(challenge, batch), stale());
+        assert_eq!(Windows::<Test>::iter().count(), 0, "one block is too few");
     });
 }
 
@@ -146,7 +210,7 @@ fn a_report_without_the_provers_word_a_false_place_or_of_another_challenge_is_re
         let mut batch = other.batch(&[(0, report())]);
         batch.0.iter_mut().for_each(|signed| signed.place = 9);
         assert_eq!(submit(forged, batch), bad_proof());
-        for forged in [of(1, 0, 7), of(1, 1, 0), of(0, 0, 0)] {
+        for forged in [of(1, 0, 7), of(0, 0, 0)] {
             assert_eq!(submit(forged, here.all()), stale());
         }
         assert_eq!(Reports::<Test>::iter().count(), 1);
@@ -270,12 +334,24 @@ fn without_a_committee_a_window_stays_as_it_is_for_twelve_epochs_and_no_longer()
 }
 
 #[test]
-fn who_proves_nothing_for_twenty_four_epochs_is_evicted() {
+fn who_proves_nothing_for_twenty_four_epochs_is_evicted_one_after_the_other() {
+    network(3).execute_with(|| {
+        go_to(20 * 24);
+        assert_eq!(Registry::everybody(24).providers, 3);
+        go_to(20 * 30);
+        assert_eq!(Registry::everybody(30).providers, 0);
+    });
+}
+
+#[test]
+fn nobody_is_evicted_for_want_of_challengers() {
     network(1).execute_with(|| {
-        go_to(20 * 25);
-        assert_eq!(Registry::everybody(25).providers, 1);
-        go_to(20 * 27);
-        assert_eq!(Registry::everybody(27).providers, 0);
+        go_to(25);
+        for id in 50..56 {
+            assert_ok!(Registry::pause(RuntimeOrigin::signed(account(id))));
+        }
+        go_to(20 * 60);
+        assert_eq!(Registry::everybody(60).providers, 1);
     });
 }
 

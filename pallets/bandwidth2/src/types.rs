@@ -55,7 +55,9 @@ pub struct Instant {
     pub slots: u32,
     /// The first slot that was not passed over yet.
     pub next_slot: u32,
-    /// Whether reports were kept out of some block, so that nothing follows from those that are missing.
+    /// How many blocks have taken reports.
+    pub blocks: u32,
+    /// Whether nothing follows from reports that are missing, since it was not for its provers that they could not be there.
     pub is_void: bool,
 }
 
@@ -83,27 +85,30 @@ pub type Results = BoundedVec<u64, ConstU32<MAX_WINDOW>>;
 pub struct Window {
     /// The account that it is of: a slot is given again.
     pub account: AccountId,
+    /// The first epoch of that account in the slot.
+    pub from: EpochIndex,
     /// What the line took, the oldest result first, in bits per second.
     pub down: Results,
     /// What the line sent.
     pub up: Results,
     /// The guaranteed bandwidth, down and up, in bits per second.
     pub guaranteed: (u64, u64),
-    /// The last epoch in which anything was proven, or that before the provider joined.
-    pub last_proven: EpochIndex,
-    /// The last epoch in which there was a committee for it.
+    /// How many of its last challenges proved nothing, with a committee.
+    pub failed: u32,
+    /// The last epoch in which there was a committee for it, or the one in which it could be drawn first.
     pub last_measured: EpochIndex,
 }
 
 impl Window {
     /// That of a provider that was never measured.
-    pub fn new(account: AccountId, epoch: EpochIndex) -> Self {
+    pub fn new(account: AccountId, from: EpochIndex, epoch: EpochIndex) -> Self {
         Self {
             account,
+            from,
             down: Results::new(),
             up: Results::new(),
             guaranteed: (0, 0),
-            last_proven: epoch,
+            failed: 0,
             last_measured: epoch,
         }
     }

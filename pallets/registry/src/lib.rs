@@ -589,6 +589,8 @@ impl<T: Config> Participants for Pallet<T> {
             prefix: *entry.prefix.at(epoch),
             declared: *entry.declared.at(epoch),
             wanted: *entry.wanted.at(epoch),
+            guaranteed: *entry.guaranteed.at(epoch),
+            from: entry.from,
             account: entry.account,
         })
     }

@@ -151,7 +151,8 @@ impl From<V3> for Parameters {
         let V3 { consensus, measurement: old, token } = old;
         let measurement = Measurement {
             epoch_blocks: old.epoch_blocks,
-            instants: old.instants,
+            // Then each provider was drawn at one of them, as it is with as many as are needed.
+            instants: if old.instants > 2 { 0 } else { old.instants },
             notice: consensus.block_time.saturating_mul(NOTICE_BLOCKS),
             groups_prefixes: false,
             least_seniors: 0,
