@@ -11,6 +11,7 @@ mod difficulty;
 mod digest;
 pub mod fork_choice;
 pub mod retarget;
+pub mod shares;
 
 pub use difficulty::{Difficulty, Work};
 pub use digest::{
