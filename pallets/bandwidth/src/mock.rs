@@ -105,6 +105,9 @@ impl CurrentBlock for Clock {
     fn timestamp() -> UnixMilliseconds {
         NOW.with_borrow(|now| *now)
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_author(_: &AccountId) {}
 }
 
 pub struct Snapshots;
