@@ -46,3 +46,11 @@ fn what_does_not_fit_the_arena_of_the_wasm_comes_from_the_node() {
     assert!(small.is_err());
     assert_eq!(answer(17 << 20), small);
 }
+
+/// The arena is no part of the file that each node decompresses.
+#[test]
+fn the_wasm_is_small_though_its_memory_is_large() {
+    let wasm = WASM_BINARY.expect("tests need the WASM runtime");
+    let code = sp_maybe_compressed_blob::decompress(wasm, 64 << 20).unwrap();
+    assert!(code.len() < 6 << 20, "{} bytes", code.len());
+}
