@@ -1,9 +1,9 @@
 //! The memory of the runtime, without a call of the node for each piece of it.
 //!
-//! The allocator that comes with the SDK asks the node for each piece, and again to take it back. In a profile of importing blocks
-//! of transfers that was a fifth of all execution. Here pieces are cut one after the other from an arena that is part of the WASM's own
-//! memory; one is given back only if it was the last, and what comes to live longer leaves a hole. That is enough, since each call
-//! of the runtime begins with an empty memory and ends within a second. When the arena is used up, pieces come from the node as before.
+//! The allocator that comes with the SDK asks the node for each piece, and again to take it back. Here pieces are cut one after the
+//! other from an arena that is part of the WASM's own memory; one is given back only if it was the last, and what comes to live
+//! longer leaves a hole. That is enough, since each call of the runtime begins with an empty memory and ends within a second. When
+//! the arena is used up, pieces come from the node as before.
 
 /// The size of the arena. The node gives a page of it only where it is used.
 #[cfg(target_arch = "wasm32")]
