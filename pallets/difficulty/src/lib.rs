@@ -345,7 +345,7 @@ impl<T: Config> CurrentBlock for Pallet<T> {
             let base = NextBase::<T>::get().unwrap_or(Difficulty::MIN);
             let claims = claims.get_or_insert(PreDigest {
                 author: author.clone(),
-                base,
+                base: base.0,
                 credit: sp_runtime::Perbill::zero(),
                 timestamp: 0,
             });
