@@ -6,7 +6,11 @@ fn main() {
         // The builder writes a profile of its own; an overflow must trap there too.
         // A panic then comes to the node as an error of its own kind, so that a block that the runtime refuses can be told from
         // a host that fails.
-        let builder = substrate_wasm_builder::WasmBuilder::init_with_defaults()
+        // The memory is the module's own: a linker that knows that it is new leaves zeros out of the file, of which the arena of the
+        // allocator has 16 MiB.
+        let builder = substrate_wasm_builder::WasmBuilder::new()
+            .with_current_project()
+            .export_heap_base()
             .append_to_rust_flags("-C overflow-checks=yes")
             .enable_feature("typed-panics");
         #[cfg(feature = "metadata-hash")]

@@ -194,4 +194,7 @@ pub trait CurrentBlock {
     fn author() -> Option<AccountId>;
     /// The timestamp of the block; zero in genesis.
     fn timestamp() -> UnixMilliseconds;
+    /// Says that somebody made the block.
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_author(author: &AccountId);
 }

@@ -1,7 +1,8 @@
 //! What a chain fixes at genesis: every number that decides consensus, measurement and money, in one structure.
 //!
-//! It is stored in the state by the first block and never changed but by a runtime upgrade. Nodes read it from there, and
-//! refuse a chain whose [`Parameters::version`] they do not know.
+//! Genesis stores it in the state, and nothing but a runtime upgrade changes what is stored. Nodes read it from there, and
+//! refuse a chain whose [`Parameters::version`] they do not know. What can be tuned (the length of epochs, both bonds, the growth
+//! step, and the bandwidth for full pay) is read over it by all but the rules of blocks.
 //!
 //! The encoding begins with the version, and every layout that a chain was ever made with decodes ([`former`]): a field that is
 //! added makes no state unreadable, even where the migration that writes the new layout has not run.

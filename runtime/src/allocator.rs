@@ -1,9 +1,9 @@
 //! The memory of the runtime, without a call of the node for each piece of it.
 //!
-//! The allocator that comes with the SDK asks the node for each piece, and again to take it back. In a profile of importing blocks
-//! of transfers that was a fifth of all execution. Here pieces are cut one after the other from an arena that is part of the WASM's own
-//! memory; one is given back only if it was the last, and what comes to live longer leaves a hole. That is enough, since each call
-//! of the runtime begins with an empty memory and ends within a second. When the arena is used up, pieces come from the node as before.
+//! The allocator that comes with the SDK asks the node for each piece, and again to take it back. Here pieces are cut one after the
+//! other from an arena that is part of the WASM's own memory; one is given back only if it was the last, and what comes to live
+//! longer leaves a hole. That is enough, since each call of the runtime begins with an empty memory and ends within a second. When
+//! the arena is used up, pieces come from the node as before.
 
 /// The size of the arena. The node gives a page of it only where it is used.
 #[cfg(target_arch = "wasm32")]
@@ -56,17 +56,34 @@ impl Arena {
     }
 }
 
+/// What the node's allocator aligns to.
+const NODE_ALIGN: usize = 8;
+
+/// How many bytes to ask the node for, so that there is a piece of `bytes` with this alignment among them.
+///
+/// Where more is wanted than the node aligns to, what it returned must be remembered: the address of it stands before the piece.
+fn bytes_from_node(bytes: usize, align: usize) -> Option<u32> {
+    let excess = if align > NODE_ALIGN { align } else { 0 };
+    u32::try_from(bytes.checked_add(excess)?).ok()
+}
+
+/// Where the piece begins in what the node returned: where that does, or, with room for an address before it, at the next multiple of
+/// what is wanted. There are 8 bytes before it at the least, since what the node returns is a multiple of 8.
+fn begin_of_piece(returned: usize, align: usize) -> Option<usize> {
+    if align <= NODE_ALIGN {
+        return Some(returned);
+    }
+    returned.checked_add(1)?.checked_next_multiple_of(align)
+}
+
 #[cfg(target_arch = "wasm32")]
 mod global {
-    use super::{Arena, ARENA_BYTES};
+    use super::{begin_of_piece, bytes_from_node, Arena, ARENA_BYTES, NODE_ALIGN};
     use core::{
         alloc::{GlobalAlloc, Layout},
         cell::UnsafeCell,
         ptr,
     };
-
-    /// What the node's allocator aligns to.
-    const NODE_ALIGN: usize = 8;
 
     #[repr(align(16))]
     struct Memory(UnsafeCell<[u8; ARENA_BYTES]>);
@@ -126,25 +143,21 @@ mod global {
         }
     }
 
-    /// A piece from the node. Where more is wanted than the node aligns to, the address that the node knows it by stands before it.
     unsafe fn allocate_from_node(layout: Layout) -> *mut u8 {
-        let excess = if layout.align() > NODE_ALIGN { layout.align() } else { 0 };
-        let bytes = layout.size().checked_add(excess).and_then(|bytes| u32::try_from(bytes).ok());
-        let Some(bytes) = bytes else { return ptr::null_mut() };
-        let known_as = sp_io::allocator::malloc(bytes);
-        if excess == 0 || known_as.is_null() {
-            return known_as;
-        }
-        // The node's pieces are multiples of 8, so there are 8 bytes at the least before the next multiple of more.
-        let begin = (known_as as usize).saturating_add(1).next_multiple_of(layout.align());
+        let Some(bytes) = bytes_from_node(layout.size(), layout.align()) else { return ptr::null_mut() };
+        let returned = sp_io::allocator::malloc(bytes);
+        let Some(begin) = begin_of_piece(returned as usize, layout.align()) else { return ptr::null_mut() };
         let piece = begin as *mut u8;
-        unsafe { piece.cast::<*mut u8>().sub(1).write(known_as) };
+        if layout.align() > NODE_ALIGN {
+            unsafe { piece.cast::<*mut u8>().sub(1).write(returned) };
+        }
         piece
     }
 
     unsafe fn free_to_node(piece: *mut u8, layout: Layout) {
-        let known_as = if layout.align() > NODE_ALIGN { unsafe { piece.cast::<*mut u8>().sub(1).read() } } else { piece };
-        sp_io::allocator::free(known_as);
+        let is_aligned_by_us = layout.align() > NODE_ALIGN;
+        let returned = if is_aligned_by_us { unsafe { piece.cast::<*mut u8>().sub(1).read() } } else { piece };
+        sp_io::allocator::free(returned);
     }
 }
 
@@ -204,6 +217,20 @@ mod tests {
                 prop_assert!(ranges.iter().all(|(address, bytes)| *address >= BEGIN && address + bytes <= BEGIN + BYTES));
                 prop_assert!(ranges.iter().all(|(address, _)| arena.owns(*address)));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_piece_from_the_node_is_aligned_within_what_it_returned_and_after_an_address(
+            returned in (1usize..100_000).prop_map(|words| 8 * words), bytes in 1usize..1_000, power in 0u32..8,
+        ) {
+            let align = 1 << power;
+            let begin = begin_of_piece(returned, align).unwrap();
+            let asked = bytes_from_node(bytes, align).unwrap() as usize;
+            prop_assert_eq!(begin % align, 0);
+            prop_assert!(begin + bytes <= returned + asked);
+            prop_assert!(align <= NODE_ALIGN || begin - returned >= NODE_ALIGN);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What can be changed while the chain runs, by whom governs it, and how far.
 //!
-//! Everything that decides consensus is fixed ([`weir_primitives::parameters`]). Prices and paces are not: what `pallet-parameters` holds
+//! The rules of blocks are fixed ([`weir_primitives::parameters`]); of credit, only the length of epochs, which its snapshots follow, is not.
+//! Prices and paces are not either: what `pallet-parameters` holds
 //! for them replaces what genesis set. Whoever set it, a value counts as no less than a quarter and no more than four times that of
 //! genesis, and the length of an epoch stays where the other rules need it ([`Tuned`]).
 

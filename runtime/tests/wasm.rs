@@ -2,9 +2,9 @@
 
 use codec::{Decode, Encode};
 use sp_core::traits::{CallContext, CodeExecutor, RuntimeCode, WrappedRuntimeCode};
-use sp_runtime::transaction_validity::{TransactionSource, TransactionValidity};
+use sp_runtime::ApplyExtrinsicResult;
 use sp_state_machine::BasicExternalities;
-use weir_runtime::{Hash, RuntimeCall, UncheckedExtrinsic, WASM_BINARY};
+use weir_runtime::{RuntimeCall, UncheckedExtrinsic, WASM_BINARY};
 
 fn call(state: &mut BasicExternalities, function: &str, input: &[u8]) -> Result<Vec<u8>, String> {
     let wasm = WASM_BINARY.expect("tests need the WASM runtime");
@@ -34,15 +34,24 @@ fn an_overflow_in_the_wasm_traps_instead_of_wrapping() {
 
 #[test]
 fn what_does_not_fit_the_arena_of_the_wasm_comes_from_the_node() {
+    // What is decoded is encoded again, so that a transaction is there twice.
     let answer = |bytes: usize| {
         let remark = RuntimeCall::System(frame_system::Call::remark { remark: vec![7; bytes] });
-        let input = (TransactionSource::External, UncheckedExtrinsic::new_bare(remark), Hash::zero()).encode();
         let mut state = BasicExternalities::default();
-        let answer = call(&mut state, "TaggedTransactionQueue_validate_transaction", &input).unwrap();
-        TransactionValidity::decode(&mut &answer[..]).unwrap()
+        let answer =
+            call(&mut state, "BlockBuilder_apply_extrinsic", &UncheckedExtrinsic::new_bare(remark).encode()).unwrap();
+        ApplyExtrinsicResult::decode(&mut &answer[..]).unwrap()
     };
     // Refused for what they are, whatever they take.
     let small = answer(1);
     assert!(small.is_err());
-    assert_eq!(answer(17 << 20), small);
+    assert_eq!(answer(12 << 20), small);
+}
+
+/// The arena is no part of the file that each node decompresses.
+#[test]
+fn the_wasm_is_small_though_its_memory_is_large() {
+    let wasm = WASM_BINARY.expect("tests need the WASM runtime");
+    let code = sp_maybe_compressed_blob::decompress(wasm, 64 << 20).unwrap();
+    assert!(code.len() < 6 << 20, "{} bytes", code.len());
 }

@@ -371,7 +371,7 @@ impl Money {
             let event = event?;
             if let Some(split) = event.decode_fields_as::<runtime::token::events::FeesSplit>() {
                 let split = split?;
-                money.gross += split.gross;
+                money.gross += split.gross + split.tips;
                 money.burned += split.burned;
                 money.to_author += split.author;
                 money.to_treasury += split.treasury;

@@ -9,6 +9,7 @@ use frame_support::{
     weights::{constants::RocksDbWeight, Weight},
 };
 use sp_core::{ed25519, Pair};
+use sp_keystore::{testing::MemoryKeystore, KeystoreExt};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
 use weir_primitives::{
     consensus::Difficulty,
@@ -105,6 +106,9 @@ impl CurrentBlock for Clock {
     fn timestamp() -> UnixMilliseconds {
         NOW.with_borrow(|now| *now)
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_author(_: &AccountId) {}
 }
 
 pub struct Snapshots;
@@ -202,7 +206,10 @@ pub fn new_test_ext() -> sp_io::TestExternalities {
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
     let balances = (0..64).map(|id| (account(id), 10_000 * PLANCK_PER_WEIR)).collect();
     pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }.assimilate_storage(&mut storage).unwrap();
-    storage.into()
+    let mut ext: sp_io::TestExternalities = storage.into();
+    // Where benchmarks keep the keys that they sign with.
+    ext.register_extension(KeystoreExt::new(MemoryKeystore::new()));
+    ext
 }
 
 /// Executes empty blocks on schedule until a height is the current one.

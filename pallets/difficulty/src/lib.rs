@@ -338,6 +338,20 @@ impl<T: Config> CurrentBlock for Pallet<T> {
     fn timestamp() -> UnixMilliseconds {
         Latest::<T>::get().map_or(0, |claims| claims.timestamp)
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_author(author: &AccountId) {
+        Latest::<T>::mutate(|claims| {
+            let base = NextBase::<T>::get().unwrap_or(Difficulty::MIN);
+            let claims = claims.get_or_insert(PreDigest {
+                author: author.clone(),
+                base: base.0,
+                credit: sp_runtime::Perbill::zero(),
+                timestamp: 0,
+            });
+            claims.author = author.clone();
+        });
+    }
 }
 
 /// The timestamp that the inherent sets must be the one in the digest, which the work covers.

@@ -1,10 +1,16 @@
 //! What the pallet's calls and hooks cost.
 
-use crate::{vesting::PARTS, Call, Config, Fees, Pallet, PendingFees, Rings};
+use crate::{vesting::PARTS, Call, Config, Pallet, Rings};
 use frame_benchmarking::v2::*;
-use frame_support::traits::{fungible::Inspect, Get, Hooks};
+use frame_support::traits::{
+    fungible::{Balanced, Inspect},
+    Get, Hooks, OnUnbalanced,
+};
 use frame_system::RawOrigin;
-use weir_primitives::{interfaces::OnAuthored, AccountId, BlockNumber};
+use weir_primitives::{
+    interfaces::{CurrentBlock, OnAuthored},
+    AccountId, BlockNumber,
+};
 
 /// An account with something in every bucket of its ring, and the block in which the next reward comes.
 fn full_ring<T: Config>() -> Result<(AccountId, BlockNumber), BenchmarkError> {
@@ -37,14 +43,17 @@ mod benchmarks {
 
     #[benchmark]
     fn on_finalize() -> Result<(), BenchmarkError> {
-        let gross = T::Currency::minimum_balance().saturating_mul(1_000);
-        PendingFees::<T>::put(Fees { gross, tips: gross });
+        let author = AccountId::new([1; 32]);
+        T::CurrentBlock::set_author(&author);
+        let paid = T::Currency::minimum_balance().saturating_mul(1_000);
+        Pallet::<T>::on_unbalanceds([T::Currency::issue(paid), T::Currency::issue(paid)].into_iter());
 
         #[block]
         {
             Pallet::<T>::on_finalize(1u32.into());
         }
 
+        assert!(T::Currency::total_balance(&author) > paid);
         assert!(T::Currency::total_balance(&Pallet::<T>::treasury()) > 0);
         Ok(())
     }

@@ -24,7 +24,7 @@
 //! - what exists = what was ever issued − what was burned;
 //! - ever issued ≤ scheduled ≤ cap;
 //! - what is held for vesting = the sum of what the rings still hold;
-//! - each reward = its liquid part + its vesting part; the fees of a block = burned + author + treasury;
+//! - each reward = its liquid part + its vesting part; the fees and tips of a block = burned + author + treasury;
 //! - no fee outlives its block.
 //!
 //! ## Beware
@@ -63,7 +63,7 @@ use frame_support::{
     traits::{
         fungible::{Balanced, Credit, Inspect, InspectHold, Mutate, MutateHold},
         tokens::Precision,
-        Get, Imbalance, OnUnbalanced,
+        Get, Imbalance, NoDrop, OnUnbalanced, SuppressedDrop,
     },
     PalletId,
 };
@@ -118,16 +118,8 @@ pub struct Budget {
     pub capacity: Balance,
 }
 
-/// What the transactions of the current block have paid.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-)]
-pub struct Fees {
-    /// Their fees, without tips.
-    pub gross: Balance,
-    /// Their tips.
-    pub tips: Balance,
-}
+/// Tokens that are in nobody's account.
+type CreditOf<T> = Credit<AccountId, <T as Config>::Currency>;
 
 /// What a reward is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
@@ -189,10 +181,9 @@ pub mod pallet {
     #[pallet::storage]
     pub type Rings<T> = StorageMap<_, Blake2_128Concat, AccountId, Ring, ValueQuery>;
 
-    /// What the transactions of the current block have paid, and nobody has yet: it does not exist between the transaction and the
-    /// end of the block.
+    /// What the transactions of the current block have paid: fees, and tips.
     #[pallet::storage]
-    pub type PendingFees<T> = StorageValue<_, Fees, ValueQuery>;
+    pub type PendingFees<T: Config> = StorageValue<_, (NoDrop<CreditOf<T>>, NoDrop<CreditOf<T>>), OptionQuery>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -228,18 +219,18 @@ pub mod pallet {
             /// The amount that is still held.
             vesting: Balance,
         },
-        /// The fees of a block were split.
+        /// The fees of a block were split: gross plus tips = burned plus author plus treasury.
         FeesSplit {
-            /// The fees of all its transactions, without tips: burned plus author plus treasury.
+            /// The fees of all its transactions, without tips.
             gross: Balance,
-            /// The amount that was burned: of the fees, and of tips that nobody could take.
+            /// The tips of all its transactions.
+            tips: Balance,
+            /// The amount that was burned.
             burned: Balance,
-            /// The part of the block's author.
+            /// The part of the block's author, with the tips.
             author: Balance,
             /// The part of the treasury.
             treasury: Balance,
-            /// The tips, which the author got on top.
-            tips: Balance,
         },
         /// An epoch has its budget.
         EpochBudget {
@@ -293,6 +284,7 @@ pub mod pallet {
 
         #[cfg(feature = "try-runtime")]
         fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
+            ensure!(!PendingFees::<T>::exists(), "fees have outlived their block");
             Self::do_try_state()
         }
     }
@@ -416,26 +408,26 @@ impl<T: Config> Pallet<T> {
 
     /// Splits what the transactions of the block have paid.
     fn split_fees() {
-        let Fees { gross, tips } = PendingFees::<T>::take();
-        if gross == 0 && tips == 0 {
-            return;
-        }
-        let offered = FEE_AUTHOR_SHARE.mul_floor(gross);
-        let (author, tips_given) = match T::CurrentBlock::author() {
-            Some(account) if Self::give(&account, offered.saturating_add(tips)) => (offered, tips),
-            _ => (0, 0),
-        };
-        let treasury = FEE_TREASURY_SHARE.mul_floor(gross);
-        let treasury = if Self::give(&Self::treasury(), treasury) { treasury } else { 0 };
-        let given = author.saturating_add(tips_given).saturating_add(treasury);
-        let burned = gross.saturating_add(tips).saturating_sub(given);
-        Self::deposit_event(Event::FeesSplit { gross, burned, author, treasury, tips: tips_given });
+        let Some((fees, tips)) = PendingFees::<T>::take() else { return };
+        let (fees, tips) = (fees.into_inner(), tips.into_inner());
+        let (gross, tipped) = (fees.peek(), tips.peek());
+        let (to_author, rest) = fees.split(FEE_AUTHOR_SHARE.mul_floor(gross));
+        let (to_treasury, to_burn) = rest.split(FEE_TREASURY_SHARE.mul_floor(gross));
+        let author = Self::give(T::CurrentBlock::author(), to_author.merge(tips));
+        let treasury = Self::give(Some(Self::treasury()), to_treasury);
+        // Dropping a credit burns it.
+        drop(to_burn);
+        let burned = gross.saturating_add(tipped).saturating_sub(author).saturating_sub(treasury);
+        Self::deposit_event(Event::FeesSplit { gross, tips: tipped, burned, author, treasury });
     }
 
-    /// Gives a part of the fees to somebody, who may be unable to take it. What is not given stays burned.
-    fn give(account: &AccountId, amount: Balance) -> bool {
-        // Dropping the debt raises the issuance by what was given.
-        T::Currency::deposit(account, amount, Precision::Exact).is_ok()
+    /// Gives a part of the fees to somebody; burns it, and says zero, if nobody can take it.
+    fn give(account: Option<AccountId>, part: CreditOf<T>) -> Balance {
+        let amount = part.peek();
+        match account {
+            Some(account) if T::Currency::resolve(&account, part).is_ok() => amount,
+            _ => 0,
+        }
     }
 
     /// Checks the invariants of the storage.
@@ -445,9 +437,6 @@ impl<T: Config> Pallet<T> {
         let sums = Sums::<T>::get();
         ensure!(sums.issued <= sums.scheduled && sums.scheduled <= CAP, "more was issued than scheduled");
         ensure!(T::Currency::total_issuance() <= sums.issued, "more exists than was ever issued");
-        let Fees { gross, tips } = PendingFees::<T>::get();
-        let with_fees = T::Currency::total_issuance().saturating_add(gross).saturating_add(tips);
-        ensure!(with_fees <= sums.issued, "more will exist than was ever issued");
         let mut vesting: Balance = 0;
         for account in Rings::<T>::iter_keys().chain(migrations::Vestings::<T>::iter_keys()) {
             let held = T::Currency::balance_on_hold(&HoldReason::Vesting.into(), &account);
@@ -496,16 +485,16 @@ impl<T: Config> OnEpoch for Pallet<T> {
 }
 
 /// Collects fees. Given to the fee handler of `pallet-transaction-payment`, which hands over the fee first and then the tip.
-impl<T: Config> OnUnbalanced<Credit<AccountId, T::Currency>> for Pallet<T> {
-    fn on_unbalanceds(mut fee_then_tip: impl Iterator<Item = Credit<AccountId, T::Currency>>) {
-        let fee = fee_then_tip.next().map_or(0, |credit| credit.peek());
-        let tip = fee_then_tip.next().map_or(0, |credit| credit.peek());
-        // Dropping a credit burns it; what is not burned for good is issued again when the block ends.
-        if fee > 0 || tip > 0 {
-            PendingFees::<T>::mutate(|fees| {
-                fees.gross = fees.gross.saturating_add(fee);
-                fees.tips = fees.tips.saturating_add(tip);
-            });
+impl<T: Config> OnUnbalanced<CreditOf<T>> for Pallet<T> {
+    fn on_unbalanceds(mut fee_then_tip: impl Iterator<Item = CreditOf<T>>) {
+        let fee = fee_then_tip.next().unwrap_or_default();
+        let tip = fee_then_tip.next().unwrap_or_default();
+        if fee.peek() == 0 && tip.peek() == 0 {
+            return;
         }
+        let (mut fees, mut tips) = PendingFees::<T>::get().unwrap_or_default();
+        fees.as_mut().subsume(fee);
+        tips.as_mut().subsume(tip);
+        PendingFees::<T>::put((fees, tips));
     }
 }

@@ -115,6 +115,11 @@ impl CurrentBlock for CurrentAuthor {
     fn timestamp() -> UnixMilliseconds {
         0
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_author(author: &AccountId) {
+        set_author(Some(author.clone()));
+    }
 }
 
 impl pallet_token::Config for Test {

@@ -28,9 +28,7 @@ const LIARS: u32 = 16;
 const PROVIDERS: u32 = 256;
 /// What each provider declares, in Mbit/s.
 const DECLARED: [u64; 4] = [36, 100, 400, 1_000];
-/// The divisor of capacity pay and the least number of seniors that the design gives public networks; they are no
-/// parameters yet.
-const B_PAY_MBIT: f64 = 1_600_000.0;
+/// The least number of seniors of public networks; it is no parameter yet.
 const N_MIN: u32 = 32;
 /// The part of an emission that goes to capacity.
 const CAPACITY: f64 = 0.35;
@@ -109,7 +107,9 @@ fn guaranteed(edition: Edition, declared: u64, rng: &mut ChaCha8Rng) -> f64 {
 pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let parameters = genesis::testnet();
     let least_total = parameters.consensus.least_total_bits_per_second as f64 / MBIT as f64;
-    let emission = REST_WEIR / parameters.token.emission_divisor as f64;
+    let full_pay = parameters.token.full_pay_bits_per_second as f64 / MBIT as f64;
+    let emission =
+        REST_WEIR * f64::from(parameters.measurement.epoch_blocks) / parameters.token.emission_divisor as f64;
     let bond_per_mbit = parameters.measurement.bond_per_mbit as f64 / PLANCK_PER_WEIR as f64;
     let epoch_days =
         f64::from(parameters.measurement.epoch_blocks) * parameters.consensus.block_time as f64 / 86_400_000.0;
@@ -129,8 +129,8 @@ pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
         let second = guaranteed(Edition::Second, declared * MBIT, &mut rng);
         let rows = [
             ("before", first, CAPACITY * first / first.max(least_total)),
-            ("after as juniors", second, paid(HONEST, CAPACITY * second / second.max(B_PAY_MBIT))),
-            ("after as seniors", second, paid(HONEST + LIARS, CAPACITY * second / second.max(B_PAY_MBIT))),
+            ("after as juniors", second, paid(HONEST, CAPACITY * second / second.max(full_pay))),
+            ("after as seniors", second, paid(HONEST + LIARS, CAPACITY * second / second.max(full_pay))),
         ];
         for (rule, guaranteed, share) in rows {
             let days = bonds / (emission * share) * epoch_days;
