@@ -1,32 +1,21 @@
 //! # Bandwidth
 //!
-//! Providers, challengers, challenges, reports and guaranteed bandwidth.
+//! When providers are measured and by whom, what challengers report of it, and what follows: guaranteed bandwidth in both directions, who
+//! missed a duty, and who lied.
 //!
 //! ## Overview
 //!
-//! Once per epoch every provider is challenged by a committee of challengers that send to it all at one instant. Each of
-//! them reports how much the provider proved to have received, and by when. When the deadline of the challenge has passed,
-//! the pallet computes from the reports what was proven ([`weir_primitives::measurement::estimator`]), and from the last
-//! results the guaranteed bandwidth, which is what a provider is paid for and what boosts the blocks of its mining author.
+//! - An epoch has instants ([`instants`]). Each has a seed, of which draws are pure functions of
+//!   [`weir_primitives::measurement::lottery`]: whether a provider is measured, and by which committee.
+//! - The members of a committee sign what they measured, and the prover carries their reports here in one call ([`reports`]): no account, nonce or fee,
+//!   since the contents authorize it. A member that was left out can hand in its own.
+//! - After the deadline of an instant all slots are passed over, a bounded number in each block ([`sweep`]).
 //!
-//! ## The course of an epoch
+//! ## Invariants
 //!
-//! | block | what happens |
-//! | --- | --- |
-//! | first of epoch e−1 | the sets of providers and challengers of epoch e are frozen |
-//! | third after it | the seed of epoch e is made from the hashes of the two blocks between |
-//! | first of epoch e | challenges get their instants; the snapshot of guaranteed bandwidth is handed on ([`Config::OnEpoch`]) |
-//! | first past a challenge's deadline | its reports are evaluated |
-//!
-//! ## Terms
-//!
-//! - *Position*: the place of a provider in the order that the seed gives the epoch. Instant and committee follow from it.
-//! - *Identity*: the Ed25519 key of an agent, which signs its reports and is its libp2p peer. It holds no funds.
-//!
-//! ## Beware
-//!
-//! A measurement says what the answering endpoint can do, wherever it is. Nothing here gets Sybil resistance from
-//! measuring: that comes from the bonds and the draw. Only the direction towards the provider is measured.
+//! - what is guaranteed follows from the window, and is what the registry knows;
+//! - nothing is kept of an instant that was evaluated;
+//! - a report is taken once, within its time, from a member of the committee that the seed draws, with the prover's word.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -42,57 +31,46 @@
 
 extern crate alloc;
 
-#[cfg(feature = "runtime-benchmarks")]
-mod benchmarking;
-pub mod migrations;
+mod instants;
 #[cfg(test)]
 mod mock;
+mod reports;
+mod sweep;
 #[cfg(test)]
 mod tests;
-mod types;
+pub mod types;
 pub mod weights;
 
-use alloc::vec::Vec;
-use frame_support::{
-    migrations::MultiStepMigrator,
-    pallet_prelude::*,
-    traits::{
-        fungible::{Inspect, MutateHold},
-        tokens::Precision,
-        Get,
-    },
-};
-use frame_system::pallet_prelude::*;
+use frame_support::{migrations::MultiStepMigrator, pallet_prelude::*, traits::Get};
+use frame_system::{ensure_authorized, pallet_prelude::*};
 pub use pallet::*;
+use sp_arithmetic::Perbill;
 use sp_core::ed25519;
-use sp_runtime::SaturatedConversion;
-pub use types::{Challenger, Plan, Provider};
+use types::{Batch, Challenge, Instant, Outcome, Plan, SignedReport, Taken, Window};
 use weights::WeightInfo;
 use weir_primitives::{
-    interfaces::{CurrentBlock, Epochs, MeasuredProvider, OnEpoch},
+    interfaces::{CurrentBlock, Epochs, OnDuty, OnEpochBorder, OnIncluded, Participants},
     measurement::{
-        draw,
-        endpoint::{self, Service},
-        estimator::{proven_bits_per_second, raw_bits_per_second, Limits, Sample},
-        peer_payload, report_payload, Duty, Endpoints, Outcome, PeerKey, Report, Role,
+        challenge::{member_payload, MemberReport},
+        duties::Record,
+        lottery::Seed,
+        PeerKey,
     },
-    parameters::{Measurement, Parameters, MAX_COMMITTEE},
-    runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId, Balance, BlockNumber, Epoch, EpochIndex, Hash, UnixMilliseconds,
+    parameters::{Measurement, Parameters},
+    AccountId, BlockNumber, Epoch, EpochIndex, Hash, Milliseconds, UnixMilliseconds,
 };
 
-const BITS_PER_MBIT: u64 = 1_000_000;
-
-/// The most epochs whose challenges can wait for their evaluation at one time.
-const MAX_OPEN_EPOCHS: u32 = 8;
+/// How many instants can wait to be evaluated: those of an epoch and of the one before.
+pub const MAX_INSTANTS: u32 = 24;
+/// How many challengers can be noted to be jailed.
+pub const MAX_JAIL_CANDIDATES: u32 = 64;
 
 #[allow(clippy::expect_used, reason = "the macros of FRAME write it")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;
 
-    /// The version of the storage. Older ones are brought to it by [`crate::migrations`].
-    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(3);
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(4);
 
     #[pallet::pallet]
     #[pallet::storage_version(STORAGE_VERSION)]
@@ -102,169 +80,113 @@ pub mod pallet {
     pub trait Config:
         frame_system::Config<AccountId = AccountId, Hash = Hash, RuntimeEvent: From<Event<Self>>>
     {
-        /// Holds the bonds.
-        type Currency: Inspect<AccountId, Balance = Balance> + MutateHold<AccountId, Reason = Self::RuntimeHoldReason>;
-        /// The runtime's reasons for holds.
-        type RuntimeHoldReason: From<HoldReason>;
         /// The parameters of the chain.
         type Parameters: Get<Option<Parameters>>;
-        /// The timestamp of the current block.
+        /// The timestamp and the author of the current block.
         type CurrentBlock: CurrentBlock;
-        /// Is handed the snapshot of guaranteed bandwidth.
-        type OnEpoch: OnEpoch;
-        /// The most providers there can be. Bounds the work of the first block of an epoch.
+        /// Who takes part.
+        type Participants: Participants;
+        /// Is told of the start of each epoch.
+        type OnEpochBorder: OnEpochBorder;
+        /// Is told who included a batch first.
+        type OnIncluded: OnIncluded;
+        /// Is told what challengers did.
+        type OnDuty: OnDuty;
+        /// The wanted time between two blocks.
+        type BlockTime: Get<Milliseconds>;
+        /// How many batches of reports a block takes at the most.
         #[pallet::constant]
-        type MaxProviders: Get<u32>;
-        /// The most challengers there can be.
-        #[pallet::constant]
-        type MaxChallengers: Get<u32>;
-        /// How many challenges are evaluated in one block at the most.
-        #[pallet::constant]
-        type MaxEvaluations: Get<u32>;
+        type BatchesPerBlock: Get<u32>;
+        /// What passing over one slot costs, if it was drawn.
+        type SlotWeight: Get<Weight>;
+        /// What passing over slots may cost in one block.
+        type SweepWeight: Get<Weight>;
         /// What calls and hooks cost.
         type WeightInfo: WeightInfo;
     }
 
-    /// Why funds are held.
-    #[pallet::composite_enum]
-    pub enum HoldReason {
-        /// The bond of a provider for its declared capacity.
-        #[codec(index = 0)]
-        ProviderBond,
-        /// The bond of a challenger.
-        #[codec(index = 1)]
-        ChallengerBond,
-    }
-
-    /// The providers. Each holds its bond.
+    /// The epoch of the current block, and what is measured in it. None in genesis.
     #[pallet::storage]
-    pub type Providers<T> = CountedStorageMap<_, Blake2_128Concat, AccountId, Provider, OptionQuery>;
+    pub type Plans<T> = StorageValue<_, Plan, OptionQuery>;
 
-    /// The challengers. Each holds its bond.
+    /// The instants that are not evaluated yet, in their order.
     #[pallet::storage]
-    pub type Challengers<T> = CountedStorageMap<_, Blake2_128Concat, AccountId, Challenger, OptionQuery>;
+    pub type Instants<T> = StorageValue<_, BoundedVec<Instant, ConstU32<MAX_INSTANTS>>, ValueQuery>;
 
-    /// The account of each identity. No two accounts share one.
+    /// What was reported of each challenge, by epoch and instant, and slot.
     #[pallet::storage]
-    pub type Peers<T> = StorageMap<_, Blake2_128Concat, PeerKey, AccountId, OptionQuery>;
+    pub type Reports<T> = StorageDoubleMap<_, Twox64Concat, (EpochIndex, u32), Twox64Concat, u32, Taken, ValueQuery>;
 
-    /// The epoch of the current block. None in genesis.
+    /// The challenges of which a batch was taken.
     #[pallet::storage]
-    pub type CurrentEpoch<T> = StorageValue<_, Epoch, OptionQuery>;
+    pub type Batches<T> = StorageDoubleMap<_, Twox64Concat, (EpochIndex, u32), Twox64Concat, u32, (), OptionQuery>;
 
-    /// The timestamp of the last block that took no reports, since a migration was under way.
+    /// A block, and how many batches and how many single reports it has taken.
     #[pallet::storage]
-    pub type LastWithoutReports<T> = StorageValue<_, UnixMilliseconds, ValueQuery>;
+    pub type InBlock<T> = StorageValue<_, (BlockNumber, u32, u32), ValueQuery>;
 
-    /// What is planned for an epoch, until its last challenge has been evaluated.
+    /// An epoch, and how many providers were made to leave in it.
     #[pallet::storage]
-    pub type Plans<T> = StorageMap<_, Twox64Concat, EpochIndex, Plan, OptionQuery>;
+    pub type Evictions<T> = StorageValue<_, (EpochIndex, u32), ValueQuery>;
 
-    /// The providers of a planned epoch: in order of account until there is a seed, then in the order of the epoch.
+    /// What was measured of the provider in each slot. That of one who left stays until the slot is given again.
     #[pallet::storage]
-    pub type PlannedProviders<T: Config> =
-        StorageMap<_, Twox64Concat, EpochIndex, BoundedVec<AccountId, T::MaxProviders>, ValueQuery>;
+    pub type Windows<T> = StorageMap<_, Twox64Concat, u32, Window, OptionQuery>;
 
-    /// The challengers of a planned epoch, in order of account.
+    /// What each challenger missed, and from which epoch on that is counted.
     #[pallet::storage]
-    pub type PlannedChallengers<T: Config> =
-        StorageMap<_, Twox64Concat, EpochIndex, BoundedVec<AccountId, T::MaxChallengers>, ValueQuery>;
+    pub type Records<T> = StorageMap<_, Blake2_128Concat, AccountId, (EpochIndex, Record), ValueQuery>;
 
-    /// The epochs that have begun and have challenges to evaluate, in their order.
+    /// The challengers that have missed the most, if it is too much.
     #[pallet::storage]
-    pub type OpenEpochs<T> = StorageValue<_, BoundedVec<EpochIndex, ConstU32<MAX_OPEN_EPOCHS>>, ValueQuery>;
-
-    /// The reports for a challenge, by epoch and position, one per member of the committee at the most.
-    #[pallet::storage]
-    pub type Reports<T> = StorageDoubleMap<
-        _,
-        Twox64Concat,
-        EpochIndex,
-        Twox64Concat,
-        u32,
-        BoundedVec<(AccountId, Report), ConstU32<MAX_COMMITTEE>>,
-        ValueQuery,
-    >;
+    pub type JailCandidates<T> =
+        StorageValue<_, BoundedVec<(AccountId, Perbill), ConstU32<MAX_JAIL_CANDIDATES>>, ValueQuery>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
     pub enum Event<T: Config> {
-        /// A provider registered.
-        ProviderRegistered {
-            /// The account of the provider.
-            provider: AccountId,
-            /// The declared capacity.
-            declared_bits_per_second: u64,
-            /// The bond that is held.
-            bond: Balance,
-        },
-        /// A challenger registered.
-        ChallengerRegistered {
-            /// The account of the challenger.
-            challenger: AccountId,
-            /// The bond that is held.
-            bond: Balance,
-        },
-        /// A provider or challenger changed where it can be reached.
-        EndpointsSet {
-            /// The account of the provider or challenger.
-            account: AccountId,
-        },
-        /// A provider named another author, or none.
-        MiningAuthorSet {
-            /// The account of the provider.
-            provider: AccountId,
-            /// The author whose blocks the provider boosts from the next snapshot on.
-            author: Option<AccountId>,
-        },
-        /// A provider or challenger will not be drawn any more.
-        Leaving {
-            /// The account that is leaving.
-            account: AccountId,
-            /// The block from which on the bond can be taken back.
-            from: BlockNumber,
-        },
-        /// A bond was given back.
-        Left {
-            /// The account that got its bond back.
-            account: AccountId,
-            /// The bond that was released.
-            bond: Balance,
-        },
-        /// The challenges of an epoch have their instants.
+        /// An epoch has begun.
         EpochStarted {
+            /// The epoch, and what is measured in it.
+            plan: Plan,
+        },
+        /// Challenges will start.
+        InstantOpened {
             /// The epoch.
             epoch: EpochIndex,
-            /// How many blocks it has.
-            blocks: BlockNumber,
-            /// The timestamp of the epoch's first block.
+            /// The instant, counted from 0.
+            instant: u32,
+            /// When they start.
             start: UnixMilliseconds,
-            /// How many providers are challenged in the epoch.
-            providers: u32,
-            /// How many challengers the committees are drawn from.
-            challengers: u32,
         },
         /// A report was taken.
         Reported {
-            /// The epoch of the challenge.
-            epoch: EpochIndex,
-            /// The provider that was measured.
-            provider: AccountId,
-            /// The challenger that measured.
-            challenger: AccountId,
-            /// What the challenger reported; the bytes are clipped to the challenge's budget.
-            report: Report,
+            /// The challenge.
+            challenge: Challenge,
+            /// The place of the member in its committee.
+            place: u8,
+            /// What it says.
+            report: MemberReport,
         },
         /// A challenge was evaluated.
         Measured {
+            /// The challenge.
+            challenge: Challenge,
             /// The provider that was measured.
             provider: AccountId,
-            /// The outcome of the challenge.
+            /// What it has shown.
             outcome: Outcome,
-            /// The guaranteed bandwidth before the challenge.
+            /// What was guaranteed of the lower direction before.
             was_bits_per_second: u64,
-            /// The guaranteed bandwidth after the challenge.
+            /// What is guaranteed of it now.
             guaranteed_bits_per_second: u64,
+        },
+        /// A challenger signed two different reports of one challenge.
+        Equivocated {
+            /// The identity that signed both.
+            identity: PeerKey,
+            /// Who showed it.
+            shown_by: AccountId,
         },
     }
 
@@ -272,644 +194,147 @@ pub mod pallet {
     pub enum Error<T> {
         /// The chain has no parameters.
         NoParameters,
-        /// The account is registered already.
-        AlreadyRegistered,
-        /// The account is not registered.
-        NotRegistered,
-        /// There is no room for more of them.
-        TooMany,
-        /// The declared capacity is below one Mbit/s.
-        DeclaredTooLittle,
-        /// There is no endpoint, or one that is not an address of the right kind.
-        BadEndpoint,
-        /// The identity acts for another account.
-        IdentityTaken,
-        /// The signature is not the identity's.
-        BadSignature,
-        /// The account is leaving.
-        AlreadyLeaving,
-        /// The bond is still held.
-        StillBonded,
         /// There is no such challenge, or it is evaluated already.
         NoSuchChallenge,
-        /// The challenge has not begun, or takes no more reports.
-        NotTheTime,
-        /// The challenger is not in the committee.
+        /// The challenge is not drawn yet.
+        NotYet,
+        /// The challenge takes no more reports.
+        TooLate,
+        /// This block takes no more reports.
+        NoRoom,
+        /// There is no such member.
         NotInCommittee,
-        /// The challenger reported already.
+        /// It was reported already.
         AlreadyReported,
+        /// The reports are not in the order of the committee, each member once.
+        OutOfOrder,
+        /// A signature is not that of whom it should be.
+        BadSignature,
+        /// The two reports say the same.
+        NoEquivocation,
     }
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
-        fn on_initialize(number: BlockNumberFor<T>) -> Weight {
+        fn on_initialize(_: BlockNumberFor<T>) -> Weight {
             let Some(parameters) = T::Parameters::get() else { return T::DbWeight::get().reads(1) };
-            let number: BlockNumber = number.saturated_into();
-            let epoch = Self::epoch_of_last_block(&parameters);
-            if !CurrentEpoch::<T>::exists() {
-                CurrentEpoch::<T>::put(epoch);
-            }
-            if <T as frame_system::Config>::MultiBlockMigrator::ongoing() {
-                LastWithoutReports::<T>::put(T::CurrentBlock::timestamp());
-            }
+            let measurement = &parameters.measurement;
+            let number = Self::number();
             let mut weight = T::WeightInfo::on_initialize();
-            if number == epoch.first.saturating_add(3) {
-                Self::set_seed(epoch.index.saturating_add(1), epoch.first);
-                weight = weight.saturating_add(T::WeightInfo::set_seed());
+            let plan = match Self::last_plan() {
+                Some(plan) if number < plan.epoch.end() => plan,
+                last => {
+                    weight = weight.saturating_add(T::WeightInfo::start_epoch());
+                    let epoch = last.map_or(Epoch::initial(measurement.epoch_blocks), |plan| {
+                        plan.epoch.next(measurement.epoch_blocks)
+                    });
+                    Self::start_epoch(epoch, measurement)
+                },
+            };
+            Self::open_instants(number, &plan, measurement);
+            // What is migrated is not read, and no report comes in.
+            if <T as frame_system::Config>::MultiBlockMigrator::ongoing() {
+                Self::note_no_reports();
+                return weight;
             }
-            if number >= epoch.end() {
-                let epoch = epoch.next(parameters.measurement.epoch_blocks);
-                CurrentEpoch::<T>::put(epoch);
-                Self::start_epoch(epoch);
-                weight = weight.saturating_add(T::WeightInfo::start_epoch());
-            }
-            let evaluated = Self::evaluate_due(&parameters);
-            weight.saturating_add(T::WeightInfo::evaluate(evaluated))
-        }
-
-        fn integrity_test() {
-            assert!(T::MaxEvaluations::get() > 0, "challenges are never evaluated");
-            assert!(T::MaxChallengers::get() >= MAX_COMMITTEE, "the largest committee cannot be drawn");
-        }
-
-        #[cfg(feature = "try-runtime")]
-        fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
-            Self::do_try_state()
+            weight.saturating_add(Self::sweep(measurement, T::SweepWeight::get()))
         }
     }
 
     #[pallet::call(weight = <T as Config>::WeightInfo)]
     impl<T: Config> Pallet<T> {
-        /// Registers the sender as a provider, and holds its bond.
-        ///
-        /// `peer` is the identity of its agent, and `proof` that key's signature over
-        /// [`weir_primitives::measurement::peer_payload`]. `endpoints` are where it is measured. Followed by
-        /// [`Event::ProviderRegistered`].
+        /// Hands in the reports of a challenge, all that the prover has, in the order of the committee. `prover` is the signature of the
+        /// provider's identity over [`weir_primitives::measurement::challenge::batch_payload`]. Followed by [`Event::Reported`].
         #[pallet::call_index(0)]
-        pub fn register_provider(
+        #[pallet::weight((T::WeightInfo::submit(), DispatchClass::Operational))]
+        #[pallet::authorize(|_, challenge, batch, prover| {
+            Pallet::<T>::validity(Pallet::<T>::check_batch(*challenge, batch, prover), *challenge, None, batch.len())
+        })]
+        pub fn submit(
             origin: OriginFor<T>,
-            declared_bits_per_second: u64,
-            peer: PeerKey,
-            proof: ed25519::Signature,
-            endpoints: Endpoints,
-            mining_author: Option<AccountId>,
+            challenge: Challenge,
+            batch: Batch,
+            prover: ed25519::Signature,
         ) -> DispatchResult {
-            let provider = ensure_signed(origin)?;
-            let measurement = Self::measurement()?;
-            ensure!(!Providers::<T>::contains_key(&provider), Error::<T>::AlreadyRegistered);
-            ensure!(Providers::<T>::count() < T::MaxProviders::get(), Error::<T>::TooMany);
-            ensure!(declared_bits_per_second >= BITS_PER_MBIT, Error::<T>::DeclaredTooLittle);
-            Self::check_endpoints(&endpoints, Service::Probe)?;
-            Self::claim_peer(&provider, peer, &proof)?;
-
-            let mbits = Balance::from(declared_bits_per_second.div_ceil(BITS_PER_MBIT));
-            let bond = measurement.bond_per_mbit.saturating_mul(mbits);
-            T::Currency::hold(&HoldReason::ProviderBond.into(), &provider, bond)?;
-            Providers::<T>::insert(
-                &provider,
-                Provider {
-                    declared_bits_per_second,
-                    bond,
-                    peer,
-                    endpoints,
-                    mining_author,
-                    results: BoundedVec::new(),
-                    guaranteed_bits_per_second: 0,
-                    last: None,
-                    leaving: None,
-                },
-            );
-            Self::deposit_event(Event::ProviderRegistered { provider, declared_bits_per_second, bond });
-            Ok(())
+            ensure_authorized(origin)?;
+            let _ = prover;
+            Self::take(challenge, &batch, true)
         }
 
-        /// Registers the sender as a challenger, and holds its bond.
-        ///
-        /// As [`Pallet::register_provider`], but `endpoints` are where provers reach its control streams. Followed by
-        /// [`Event::ChallengerRegistered`].
+        /// Hands in the report of a member that the prover left out. `prover` is the signature of the provider's identity over
+        /// [`weir_primitives::measurement::challenge::commitment_payload`]. Followed by [`Event::Reported`].
         #[pallet::call_index(1)]
-        pub fn register_challenger(
+        #[pallet::weight((T::WeightInfo::submit_own(), DispatchClass::Operational))]
+        #[pallet::authorize(|_, challenge, signed, prover| {
+            Pallet::<T>::validity(Pallet::<T>::check_single(*challenge, signed, prover), *challenge, Some(signed.place), 1)
+        })]
+        pub fn submit_own(
             origin: OriginFor<T>,
-            peer: PeerKey,
-            proof: ed25519::Signature,
-            endpoints: Endpoints,
+            challenge: Challenge,
+            signed: SignedReport,
+            prover: ed25519::Signature,
         ) -> DispatchResult {
-            let challenger = ensure_signed(origin)?;
-            let bond = Self::measurement()?.challenger_bond;
-            ensure!(!Challengers::<T>::contains_key(&challenger), Error::<T>::AlreadyRegistered);
-            ensure!(Challengers::<T>::count() < T::MaxChallengers::get(), Error::<T>::TooMany);
-            Self::check_endpoints(&endpoints, Service::Control)?;
-            Self::claim_peer(&challenger, peer, &proof)?;
-
-            T::Currency::hold(&HoldReason::ChallengerBond.into(), &challenger, bond)?;
-            Challengers::<T>::insert(&challenger, Challenger { bond, peer, endpoints, reports: 0, leaving: None });
-            Self::deposit_event(Event::ChallengerRegistered { challenger, bond });
-            Ok(())
+            ensure_authorized(origin)?;
+            let _ = prover;
+            Self::take(challenge, &[signed], false)
         }
 
-        /// Changes where the sender, a provider, is measured. Followed by [`Event::EndpointsSet`].
+        /// Shows that an identity signed two different reports for one seed and provider: its whole bond is taken, and the sender gets a
+        /// tenth of it. Followed by [`Event::Equivocated`].
         #[pallet::call_index(2)]
-        pub fn set_provider_endpoints(origin: OriginFor<T>, endpoints: Endpoints) -> DispatchResult {
-            let account = ensure_signed(origin)?;
-            Self::check_endpoints(&endpoints, Service::Probe)?;
-            Self::change_provider(&account, |provider| provider.endpoints = endpoints)?;
-            Self::deposit_event(Event::EndpointsSet { account });
-            Ok(())
-        }
-
-        /// Changes where the sender, a challenger, is reached. Followed by [`Event::EndpointsSet`].
-        #[pallet::call_index(3)]
-        pub fn set_challenger_endpoints(origin: OriginFor<T>, endpoints: Endpoints) -> DispatchResult {
-            let account = ensure_signed(origin)?;
-            Self::check_endpoints(&endpoints, Service::Control)?;
-            Challengers::<T>::try_mutate(&account, |challenger| {
-                challenger.as_mut().ok_or(Error::<T>::NotRegistered)?.endpoints = endpoints;
-                Ok::<_, Error<T>>(())
-            })?;
-            Self::deposit_event(Event::EndpointsSet { account });
-            Ok(())
-        }
-
-        /// Names the author whose blocks the sender, a provider, boosts from the next snapshot on. Followed by
-        /// [`Event::MiningAuthorSet`].
-        #[pallet::call_index(4)]
-        pub fn set_mining_author(origin: OriginFor<T>, author: Option<AccountId>) -> DispatchResult {
-            let provider = ensure_signed(origin)?;
-            Self::change_provider(&provider, |registered| registered.mining_author.clone_from(&author))?;
-            Self::deposit_event(Event::MiningAuthorSet { provider, author });
-            Ok(())
-        }
-
-        /// Takes the sender out of the next draws, as the provider it is. Its bond is held on for the unbonding time.
-        /// Followed by [`Event::Leaving`].
-        #[pallet::call_index(5)]
-        pub fn leave_as_provider(origin: OriginFor<T>) -> DispatchResult {
-            let account = ensure_signed(origin)?;
-            let from = Self::unbonded_from()?;
-            Providers::<T>::try_mutate(&account, |provider| {
-                let provider = provider.as_mut().ok_or(Error::<T>::NotRegistered)?;
-                ensure!(provider.leaving.is_none(), Error::<T>::AlreadyLeaving);
-                provider.leaving = Some(from);
-                Ok::<_, Error<T>>(())
-            })?;
-            Self::deposit_event(Event::Leaving { account, from });
-            Ok(())
-        }
-
-        /// Takes the sender out of the next draws, as the challenger it is. Its bond is held on for the unbonding time.
-        /// Followed by [`Event::Leaving`].
-        #[pallet::call_index(6)]
-        pub fn leave_as_challenger(origin: OriginFor<T>) -> DispatchResult {
-            let account = ensure_signed(origin)?;
-            let from = Self::unbonded_from()?;
-            Challengers::<T>::try_mutate(&account, |challenger| {
-                let challenger = challenger.as_mut().ok_or(Error::<T>::NotRegistered)?;
-                ensure!(challenger.leaving.is_none(), Error::<T>::AlreadyLeaving);
-                challenger.leaving = Some(from);
-                Ok::<_, Error<T>>(())
-            })?;
-            Self::deposit_event(Event::Leaving { account, from });
-            Ok(())
-        }
-
-        /// Gives the sender the bond back of the provider that it was, when the unbonding time is over. Followed by
-        /// [`Event::Left`].
-        #[pallet::call_index(7)]
-        pub fn withdraw_provider_bond(origin: OriginFor<T>) -> DispatchResult {
-            let account = ensure_signed(origin)?;
-            let provider = Providers::<T>::get(&account).ok_or(Error::<T>::NotRegistered)?;
-            Self::ensure_unbonded(provider.leaving)?;
-            T::Currency::release(&HoldReason::ProviderBond.into(), &account, provider.bond, Precision::Exact)?;
-            Providers::<T>::remove(&account);
-            Peers::<T>::remove(provider.peer);
-            Self::deposit_event(Event::Left { account, bond: provider.bond });
-            Ok(())
-        }
-
-        /// Gives the sender the bond back of the challenger that it was, when the unbonding time is over. Followed by
-        /// [`Event::Left`].
-        #[pallet::call_index(8)]
-        pub fn withdraw_challenger_bond(origin: OriginFor<T>) -> DispatchResult {
-            let account = ensure_signed(origin)?;
-            let challenger = Challengers::<T>::get(&account).ok_or(Error::<T>::NotRegistered)?;
-            Self::ensure_unbonded(challenger.leaving)?;
-            T::Currency::release(&HoldReason::ChallengerBond.into(), &account, challenger.bond, Precision::Exact)?;
-            Challengers::<T>::remove(&account);
-            Peers::<T>::remove(challenger.peer);
-            Self::deposit_event(Event::Left { account, bond: challenger.bond });
-            Ok(())
-        }
-
-        /// Adds the report of a challenger. Anyone may, until the deadline of the challenge.
-        ///
-        /// `signature` is by the challenger's identity, over [`weir_primitives::measurement::report_payload`]. A report
-        /// that is taken costs nothing. Operational, so that nobody can keep reports out by filling blocks with ordinary
-        /// transactions until the deadline. Followed by [`Event::Reported`].
-        #[pallet::call_index(9)]
-        #[pallet::weight((T::WeightInfo::report(), DispatchClass::Operational))]
-        pub fn report(
+        pub fn show_equivocation(
             origin: OriginFor<T>,
-            epoch: EpochIndex,
-            position: u32,
-            challenger: AccountId,
-            report: Report,
-            signature: ed25519::Signature,
-        ) -> DispatchResultWithPostInfo {
-            ensure_signed(origin)?;
-            Self::take_report(epoch, position, challenger, report, &signature)?;
-            Ok(Pays::No.into())
-        }
-    }
-
-    #[pallet::view_functions]
-    impl<T: Config> Pallet<T> {
-        /// What is known about a provider.
-        pub fn provider(account: AccountId) -> Option<ProviderStatus> {
-            Providers::<T>::get(account).map(Into::into)
-        }
-
-        /// What is known about a challenger.
-        pub fn challenger(account: AccountId) -> Option<ChallengerStatus> {
-            Challengers::<T>::get(account).map(Into::into)
-        }
-
-        /// All providers.
-        pub fn providers() -> Vec<AccountId> {
-            Providers::<T>::iter_keys().collect()
+            identity: PeerKey,
+            seed: Seed,
+            provider: AccountId,
+            one: (MemberReport, ed25519::Signature),
+            other: (MemberReport, ed25519::Signature),
+        ) -> DispatchResult {
+            let shown_by = ensure_signed(origin)?;
+            ensure!(one.0 != other.0, Error::<T>::NoEquivocation);
+            for (report, signature) in [one, other] {
+                let payload = member_payload(Self::genesis_hash(), &seed, &provider, &report);
+                ensure!(sp_io::crypto::ed25519_verify(&signature, &payload, &identity), Error::<T>::BadSignature);
+            }
+            T::Participants::slash_challenger(&identity, &shown_by)?;
+            Self::deposit_event(Event::Equivocated { identity, shown_by });
+            Ok(())
         }
     }
 }
 
-/// Registration.
 impl<T: Config> Pallet<T> {
-    fn parameters() -> Result<Parameters, Error<T>> {
-        T::Parameters::get().ok_or(Error::<T>::NoParameters)
+    pub(crate) fn measurement() -> Result<Measurement, Error<T>> {
+        T::Parameters::get().map(|parameters| parameters.measurement).ok_or(Error::<T>::NoParameters)
     }
 
-    fn measurement() -> Result<Measurement, Error<T>> {
-        Ok(Self::parameters()?.measurement)
+    pub(crate) fn genesis_hash() -> Hash {
+        frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::from(0u32))
     }
 
-    fn genesis_hash() -> Hash {
-        frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::default())
-    }
-
-    fn block_number() -> BlockNumber {
-        frame_system::Pallet::<T>::block_number().saturated_into()
-    }
-
-    fn unbonded_from() -> Result<BlockNumber, Error<T>> {
-        Ok(Self::block_number().saturating_add(Self::measurement()?.unbonding_blocks))
-    }
-
-    fn ensure_unbonded(leaving: Option<BlockNumber>) -> Result<(), Error<T>> {
-        ensure!(leaving.is_some_and(|from| Self::block_number() >= from), Error::<T>::StillBonded);
-        Ok(())
-    }
-
-    fn check_endpoints(endpoints: &Endpoints, wanted: Service) -> Result<(), Error<T>> {
-        let right = |bytes: &[u8]| endpoint::decode(bytes).is_some_and(|(_, service)| service == wanted);
-        ensure!(!endpoints.is_empty() && endpoints.iter().all(|bytes| right(bytes)), Error::<T>::BadEndpoint);
-        Ok(())
-    }
-
-    /// Binds an identity to an account, if the identity agrees and is free.
-    fn claim_peer(account: &AccountId, peer: PeerKey, proof: &ed25519::Signature) -> Result<(), Error<T>> {
-        let payload = peer_payload(Self::genesis_hash(), account);
-        ensure!(sp_io::crypto::ed25519_verify(proof, &payload, &peer), Error::<T>::BadSignature);
-        ensure!(!Peers::<T>::contains_key(peer), Error::<T>::IdentityTaken);
-        Peers::<T>::insert(peer, account);
-        Ok(())
-    }
-
-    fn change_provider(account: &AccountId, change: impl FnOnce(&mut Provider)) -> Result<(), Error<T>> {
-        Providers::<T>::try_mutate(account, |provider| {
-            change(provider.as_mut().ok_or(Error::<T>::NotRegistered)?);
-            Ok(())
-        })
+    /// Begins an epoch. Who takes part is told first, since what they count of it is asked for after that.
+    fn start_epoch(epoch: Epoch, measurement: &Measurement) -> Plan {
+        let parent: Hash = frame_system::Pallet::<T>::parent_hash();
+        let plan = Plan { epoch, instants: 0, one_in: 1 };
+        Plans::<T>::put(plan);
+        T::Participants::start_epoch(epoch.index, &parent.0);
+        let everybody = T::Participants::everybody(epoch.index);
+        Self::jail_worst(epoch.index, everybody.challengers);
+        let plan = Self::plan(epoch, measurement);
+        Plans::<T>::put(plan);
+        T::OnEpochBorder::on_epoch_border(epoch, &everybody, everybody.seniors >= measurement.least_seniors);
+        Self::deposit_event(Event::EpochStarted { plan });
+        plan
     }
 }
 
 impl<T: Config> Epochs for Pallet<T> {
     fn index_at(number: BlockNumber) -> EpochIndex {
-        T::Parameters::get().map_or(0, |parameters| Self::epoch_of_last_block(&parameters).index_at(number))
-    }
-}
-
-/// The course of an epoch.
-impl<T: Config> Pallet<T> {
-    /// The epoch of the last block whose hooks ran: in those of another pallet, perhaps that of the parent.
-    fn epoch_of_last_block(parameters: &Parameters) -> Epoch {
-        CurrentEpoch::<T>::get().unwrap_or_else(|| Epoch::initial(parameters.measurement.epoch_blocks))
+        Self::last_plan().map_or(0, |plan| plan.epoch.index_at(number))
     }
 
-    /// Makes the seed of the epoch after the one that began with block `first`, and puts its providers into their order.
-    fn set_seed(epoch: EpochIndex, first: BlockNumber) {
-        let Some(mut plan) = Plans::<T>::get(epoch) else { return };
-        let hash = |offset| {
-            frame_system::Pallet::<T>::block_hash(first.saturating_add(offset).saturated_into::<BlockNumberFor<T>>())
-        };
-        let seed = (b"weir:seed:v1", hash(1), hash(2)).using_encoded(sp_io::hashing::blake2_256);
-        let providers = PlannedProviders::<T>::get(epoch);
-        let ordered: Vec<AccountId> = draw::order(seed, plan.providers)
-            .into_iter()
-            .filter_map(|index| providers.get(usize::try_from(index).ok()?).cloned())
-            .collect();
-        PlannedProviders::<T>::insert(epoch, BoundedVec::truncate_from(ordered));
-        plan.seed = Some(seed);
-        Plans::<T>::insert(epoch, plan);
-    }
-
-    /// Hands on the snapshot, gives the epoch's challenges their instants, and freezes the sets of the next one.
-    fn start_epoch(epoch: Epoch) {
-        let mut measured = Vec::new();
-        let mut providers = Vec::new();
-        for (account, provider) in Providers::<T>::iter() {
-            if provider.leaving.is_some() {
-                continue;
-            }
-            providers.push(account.clone());
-            if provider.guaranteed_bits_per_second > 0 {
-                measured.push(MeasuredProvider {
-                    account,
-                    mining_author: provider.mining_author,
-                    guaranteed_bits_per_second: provider.guaranteed_bits_per_second,
-                });
-            }
-        }
-        // In an order that does not depend on how the state is stored.
-        measured.sort_unstable_by(|a, b| a.account.cmp(&b.account));
-        T::OnEpoch::on_epoch(epoch, &measured);
-        Self::open(epoch);
-        Self::freeze(epoch.index.saturating_add(1), providers);
-    }
-
-    fn open(epoch: Epoch) {
-        let Some(mut plan) = Plans::<T>::get(epoch.index) else { return };
-        let start = T::CurrentBlock::timestamp();
-        plan.start = Some((epoch, start));
-        Plans::<T>::insert(epoch.index, plan);
-        Self::deposit_event(Event::EpochStarted {
-            epoch: epoch.index,
-            blocks: epoch.blocks,
-            start,
-            providers: plan.providers,
-            challengers: plan.challengers,
-        });
-        OpenEpochs::<T>::mutate(|open| {
-            // Only if so many epochs passed before one deadline: the oldest challenges then count as never held.
-            if open.is_full() {
-                Self::close(open.remove(0));
-            }
-            open.force_push(epoch.index);
-        });
-    }
-
-    fn freeze(epoch: EpochIndex, mut providers: Vec<AccountId>) {
-        let mut challengers: Vec<AccountId> =
-            Challengers::<T>::iter().filter(|(_, it)| it.leaving.is_none()).map(|(account, _)| account).collect();
-        providers.sort_unstable();
-        challengers.sort_unstable();
-        let providers = BoundedVec::<_, T::MaxProviders>::truncate_from(providers);
-        let challengers = BoundedVec::<_, T::MaxChallengers>::truncate_from(challengers);
-        let count = |length| u32::try_from(length).unwrap_or(u32::MAX);
-        Plans::<T>::insert(
-            epoch,
-            Plan {
-                seed: None,
-                start: None,
-                providers: count(providers.len()),
-                challengers: count(challengers.len()),
-                evaluated: 0,
-            },
-        );
-        PlannedProviders::<T>::insert(epoch, providers);
-        PlannedChallengers::<T>::insert(epoch, challengers);
-    }
-
-    fn close(epoch: EpochIndex) {
-        Plans::<T>::remove(epoch);
-        PlannedProviders::<T>::remove(epoch);
-        PlannedChallengers::<T>::remove(epoch);
-        // At most one entry per provider.
-        let _ = Reports::<T>::clear_prefix(epoch, T::MaxProviders::get(), None);
-    }
-
-    /// The start and the deadline of the challenge at a position.
-    fn times(plan: &Plan, position: u32, parameters: &Parameters) -> Option<(UnixMilliseconds, UnixMilliseconds)> {
-        let instant = draw::instant_of(position, plan.providers, parameters.measurement.instants);
-        let (epoch, epoch_start) = plan.start?;
-        let start = parameters.measurement.instant(epoch, epoch_start, instant, parameters.consensus.block_time);
-        Some((start, start.saturating_add(parameters.measurement.report_deadline)))
-    }
-
-    /// The committee of the challenge at a position. The provider's own account is left out; another account of its
-    /// owner is not.
-    fn committee(
-        plan: &Plan,
-        position: u32,
-        provider: &AccountId,
-        challengers: &[AccountId],
-        size: u32,
-    ) -> Option<Vec<AccountId>> {
-        let eligible: Vec<&AccountId> = challengers.iter().filter(|account| *account != provider).collect();
-        let count = u32::try_from(eligible.len()).ok()?;
-        let members = draw::committee(plan.seed?, position, count, size)?;
-        members.into_iter().map(|index| eligible.get(usize::try_from(index).ok()?).map(|it| (*it).clone())).collect()
-    }
-
-    fn take_report(
-        epoch: EpochIndex,
-        position: u32,
-        challenger: AccountId,
-        mut report: Report,
-        signature: &ed25519::Signature,
-    ) -> DispatchResult {
-        let parameters = Self::parameters()?;
-        let plan = Plans::<T>::get(epoch).ok_or(Error::<T>::NoSuchChallenge)?;
-        let provider = PlannedProviders::<T>::get(epoch)
-            .get(usize::try_from(position).unwrap_or(usize::MAX))
-            .cloned()
-            .ok_or(Error::<T>::NoSuchChallenge)?;
-        ensure!(position >= plan.evaluated, Error::<T>::NoSuchChallenge);
-        let (start, deadline) = Self::times(&plan, position, &parameters).ok_or(Error::<T>::NotTheTime)?;
-        let now = T::CurrentBlock::timestamp();
-        ensure!(now >= start && now <= deadline, Error::<T>::NotTheTime);
-
-        let challengers = PlannedChallengers::<T>::get(epoch);
-        let committee = Self::committee(&plan, position, &provider, &challengers, parameters.measurement.committee)
-            .ok_or(Error::<T>::NoSuchChallenge)?;
-        ensure!(committee.contains(&challenger), Error::<T>::NotInCommittee);
-
-        let peer = Challengers::<T>::get(&challenger).ok_or(Error::<T>::NotRegistered)?.peer;
-        let payload = report_payload(Self::genesis_hash(), epoch, position, &provider, &challenger, &report);
-        ensure!(sp_io::crypto::ed25519_verify(signature, &payload, &peer), Error::<T>::BadSignature);
-
-        let declared = Providers::<T>::get(&provider).ok_or(Error::<T>::NoSuchChallenge)?.declared_bits_per_second;
-        report.bytes = report.bytes.min(parameters.measurement.challenger_budget_bytes(declared));
-        Reports::<T>::try_mutate(epoch, position, |reports| {
-            ensure!(!reports.iter().any(|(account, _)| *account == challenger), Error::<T>::AlreadyReported);
-            reports.try_push((challenger.clone(), report)).map_err(|_| Error::<T>::TooMany)
-        })?;
-        Challengers::<T>::mutate(&challenger, |it| {
-            if let Some(it) = it {
-                it.reports = it.reports.saturating_add(1);
-            }
-        });
-        Self::deposit_event(Event::Reported { epoch, provider, challenger, report });
-        Ok(())
-    }
-
-    /// Evaluates the challenges whose deadline has passed, in their order, and says how many it was.
-    fn evaluate_due(parameters: &Parameters) -> u32 {
-        let now = T::CurrentBlock::timestamp();
-        let mut evaluated = 0u32;
-        while evaluated < T::MaxEvaluations::get() {
-            let Some(epoch) = OpenEpochs::<T>::get().first().copied() else { break };
-            let Some(mut plan) = Plans::<T>::get(epoch) else { break };
-            let providers = PlannedProviders::<T>::get(epoch);
-            let challengers = PlannedChallengers::<T>::get(epoch);
-            while evaluated < T::MaxEvaluations::get() {
-                let position = plan.evaluated;
-                let due = Self::times(&plan, position, parameters).is_some_and(|(_, deadline)| now > deadline);
-                let provider = usize::try_from(position).ok().and_then(|index| providers.get(index));
-                let Some(provider) = provider.filter(|_| due) else { break };
-                Self::evaluate(epoch, &plan, provider, &challengers, parameters);
-                plan.evaluated = position.saturating_add(1);
-                evaluated = evaluated.saturating_add(1);
-            }
-            if plan.evaluated < plan.providers {
-                Plans::<T>::insert(epoch, plan);
-                break;
-            }
-            Self::close(epoch);
-            OpenEpochs::<T>::mutate(|open| open.retain(|it| *it != epoch));
-        }
-        evaluated
-    }
-
-    /// Evaluates the next challenge of an epoch.
-    fn evaluate(
-        epoch: EpochIndex,
-        plan: &Plan,
-        account: &AccountId,
-        challengers: &[AccountId],
-        parameters: &Parameters,
-    ) {
-        let measurement = &parameters.measurement;
-        let position = plan.evaluated;
-        let reports = Reports::<T>::take(epoch, position);
-        // With too few challengers there was no challenge, and the window stays as it is. So it does where reports were kept out.
-        let has_committee = Self::committee(plan, position, account, challengers, measurement.committee).is_some();
-        let start = Self::times(plan, position, parameters).map_or(0, |(start, _)| start);
-        if !has_committee || LastWithoutReports::<T>::get() >= start {
-            return;
-        }
-        let samples: Vec<Sample> = reports.iter().map(|(_, report)| Sample::from(*report)).collect();
-        let limits = Limits {
-            byzantine: measurement.byzantine,
-            least_time_us: measurement.least_time_us,
-            clock_tolerance_us: measurement.clock_tolerance_us,
-        };
-        let fit = |bits: u128| u64::try_from(bits).unwrap_or(u64::MAX);
-        let proven_bits_per_second = fit(proven_bits_per_second(&samples, limits));
-        Providers::<T>::mutate(account, |provider| {
-            let Some(provider) = provider else { return };
-            let was_bits_per_second = provider.guaranteed_bits_per_second;
-            let growth = was_bits_per_second.saturating_mul(2).max(measurement.growth_step_bits_per_second);
-            let outcome = Outcome {
-                epoch,
-                reports: u32::try_from(samples.len()).unwrap_or(u32::MAX),
-                proven_bits_per_second,
-                counted_bits_per_second: proven_bits_per_second.min(provider.declared_bits_per_second).min(growth),
-                raw_bits_per_second: fit(raw_bits_per_second(&samples, limits)),
-            };
-            provider.add(outcome, measurement);
-            Self::deposit_event(Event::Measured {
-                provider: account.clone(),
-                outcome,
-                was_bits_per_second,
-                guaranteed_bits_per_second: provider.guaranteed_bits_per_second,
-            });
-        });
-    }
-
-    /// The challenges of running epochs that concern an account and still take reports.
-    pub fn duties(account: &AccountId) -> Vec<Duty> {
-        let Some(parameters) = T::Parameters::get() else { return Vec::new() };
-        OpenEpochs::<T>::get()
-            .into_iter()
-            .filter_map(|epoch| Plans::<T>::get(epoch).map(|plan| (epoch, plan)))
-            .flat_map(|(epoch, plan)| Self::duties_in(account, epoch, &plan, &parameters))
-            .collect()
-    }
-
-    fn duties_in(account: &AccountId, epoch: EpochIndex, plan: &Plan, parameters: &Parameters) -> Vec<Duty> {
-        let measurement = &parameters.measurement;
-        let challengers = PlannedChallengers::<T>::get(epoch);
-        let now = T::CurrentBlock::timestamp();
-        let duty = |(position, provider): (u32, AccountId)| {
-            let (start, deadline) = Self::times(plan, position, parameters)?;
-            let committee = Self::committee(plan, position, &provider, &challengers, measurement.committee)?;
-            let role = if provider == *account {
-                Role::Provider
-            } else if committee.contains(account) {
-                Role::Challenger
-            } else {
-                return None;
-            };
-            if position < plan.evaluated || now > deadline {
-                return None;
-            }
-            let registered = Providers::<T>::get(&provider)?;
-            Some(Duty {
-                role,
-                epoch,
-                position,
-                start,
-                deadline,
-                bits_per_second: measurement.challenger_bits_per_second(registered.declared_bits_per_second),
-                budget_bytes: measurement.challenger_budget_bytes(registered.declared_bits_per_second),
-                provider: (provider, registered.peer, registered.endpoints),
-                committee: committee
-                    .into_iter()
-                    .filter_map(|member| Challengers::<T>::get(&member).map(|it| (member, it.peer, it.endpoints)))
-                    .collect(),
-            })
-        };
-        (0u32..).zip(PlannedProviders::<T>::get(epoch)).filter_map(duty).collect()
-    }
-
-    /// Checks the invariants of the storage.
-    #[cfg(any(feature = "try-runtime", test))]
-    pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError>
-    where
-        T::Currency: frame_support::traits::fungible::InspectHold<AccountId, Reason = T::RuntimeHoldReason>,
-    {
-        use frame_support::traits::fungible::InspectHold;
-        use weir_primitives::measurement::estimator::guaranteed_bits_per_second;
-        let measurement = Self::measurement().map_err(|_| "there are no parameters")?;
-        for (account, provider) in Providers::<T>::iter() {
-            let held = T::Currency::balance_on_hold(&HoldReason::ProviderBond.into(), &account);
-            ensure!(held == provider.bond, "the bond of a provider is not what is held");
-            ensure!(Peers::<T>::get(provider.peer) == Some(account), "the identity of a provider is another's");
-            let guaranteed = guaranteed_bits_per_second(&provider.results, measurement.rank, measurement.window);
-            ensure!(
-                guaranteed == provider.guaranteed_bits_per_second,
-                "guaranteed bandwidth is not that of the results"
-            );
-            ensure!(guaranteed <= provider.declared_bits_per_second, "more is guaranteed than was declared");
-        }
-        for (account, challenger) in Challengers::<T>::iter() {
-            let held = T::Currency::balance_on_hold(&HoldReason::ChallengerBond.into(), &account);
-            ensure!(held == challenger.bond, "the bond of a challenger is not what is held");
-            ensure!(Peers::<T>::get(challenger.peer) == Some(account), "the identity of a challenger is another's");
-        }
-        let registered = Providers::<T>::count().saturating_add(Challengers::<T>::count());
-        ensure!(Peers::<T>::iter().count() == registered as usize, "an identity belongs to nobody");
-        for open in OpenEpochs::<T>::get() {
-            ensure!(Plans::<T>::get(open).is_some_and(|plan| plan.start.is_some()), "an open epoch has not begun");
-        }
-        Ok(())
+    fn current() -> Epoch {
+        let blocks = T::Parameters::get().map_or(1, |parameters| parameters.measurement.epoch_blocks);
+        Self::last_plan().map_or(Epoch::initial(blocks), |plan| plan.epoch)
     }
 }

@@ -1,25 +1,31 @@
-//! A runtime with only what this pallet needs.
+//! A runtime with this pallet and the registry.
 
 use crate as pallet_bandwidth;
 use core::cell::RefCell;
 use frame_support::{
     derive_impl,
     migrations::MultiStepMigrator,
-    traits::{ConstU32, Get, Hooks},
-    weights::{constants::RocksDbWeight, Weight},
+    traits::{ConstU32, ConstU64, Get, Hooks},
+    weights::Weight,
 };
+use frame_system::EnsureRoot;
 use sp_core::{ed25519, Pair};
-use sp_keystore::{testing::MemoryKeystore, KeystoreExt};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
 use weir_primitives::{
     consensus::Difficulty,
-    interfaces::{CurrentBlock, MeasuredProvider, OnEpoch},
+    interfaces::{CurrentBlock, EpochProvider, HasRoom, OnDuty, OnIncluded, Participants},
     measurement::{
+        challenge::{batch_payload, commitment_payload, member_payload, MemberReport},
         endpoint::{self, Service},
-        peer_payload, Endpoints,
+        lottery::{
+            groups::{Family, Prefix},
+            Seed,
+        },
+        peer_payload,
     },
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
-    AccountId, Balance, BlockNumber, Epoch, EpochIndex, Milliseconds, UnixMilliseconds, PLANCK_PER_WEIR,
+    registry::Registry as RegistryRules,
+    AccountId, Balance, BlockNumber, Hash, Milliseconds, UnixMilliseconds,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -45,14 +51,16 @@ mod runtime {
     pub type Balances = pallet_balances;
     #[runtime::pallet_index(2)]
     pub type Bandwidth = pallet_bandwidth;
+    #[runtime::pallet_index(3)]
+    pub type Registry = pallet_registry;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
 impl frame_system::Config for Test {
     type Block = Block;
     type AccountId = AccountId;
+    type Hash = Hash;
     type Lookup = IdentityLookup<AccountId>;
-    type DbWeight = RocksDbWeight;
     type AccountData = pallet_balances::AccountData<Balance>;
     type MultiBlockMigrator = Migrator;
 }
@@ -81,65 +89,18 @@ impl pallet_balances::Config for Test {
     type ExistentialDeposit = frame_support::traits::ConstU128<1>;
 }
 
+pub const BLOCK_TIME: Milliseconds = 2_000;
+pub const EPOCH: BlockNumber = 20;
+pub const ENDOWED: Balance = 1_000_000;
+pub const MEMBERS: u32 = 4;
+
 thread_local! {
     static PARAMETERS: RefCell<Parameters> = RefCell::new(parameters());
     static MIGRATING: RefCell<bool> = const { RefCell::new(false) };
     static NOW: RefCell<UnixMilliseconds> = const { RefCell::new(0) };
-    static SNAPSHOTS: RefCell<Vec<(EpochIndex, Vec<MeasuredProvider>)>> = const { RefCell::new(Vec::new()) };
+    static INCLUDED: RefCell<u32> = const { RefCell::new(0) };
+    static DUTIES: RefCell<Vec<(AccountId, u64)>> = const { RefCell::new(Vec::new()) };
 }
-
-pub struct TestParameters;
-
-impl Get<Option<Parameters>> for TestParameters {
-    fn get() -> Option<Parameters> {
-        Some(PARAMETERS.with_borrow(Clone::clone))
-    }
-}
-
-pub struct Clock;
-
-impl CurrentBlock for Clock {
-    fn author() -> Option<AccountId> {
-        None
-    }
-
-    fn timestamp() -> UnixMilliseconds {
-        NOW.with_borrow(|now| *now)
-    }
-
-    #[cfg(feature = "runtime-benchmarks")]
-    fn set_author(_: &AccountId) {}
-}
-
-pub struct Snapshots;
-
-impl Snapshots {
-    pub fn all() -> Vec<(EpochIndex, Vec<MeasuredProvider>)> {
-        SNAPSHOTS.with_borrow(Clone::clone)
-    }
-}
-
-impl OnEpoch for Snapshots {
-    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
-        SNAPSHOTS.with_borrow_mut(|all| all.push((epoch.index, providers.to_vec())));
-    }
-}
-
-impl pallet_bandwidth::Config for Test {
-    type Currency = Balances;
-    type RuntimeHoldReason = RuntimeHoldReason;
-    type Parameters = TestParameters;
-    type CurrentBlock = Clock;
-    type OnEpoch = Snapshots;
-    type MaxProviders = ConstU32<16>;
-    type MaxChallengers = ConstU32<32>;
-    type MaxEvaluations = ConstU32<2>;
-    type WeightInfo = pallet_bandwidth::weights::CountedWeight<Test>;
-}
-
-pub const EPOCH: BlockNumber = 20;
-pub const BLOCK_TIME: Milliseconds = 2_000;
-pub const MBIT: u64 = 1_000_000;
 
 pub fn parameters() -> Parameters {
     Parameters {
@@ -151,28 +112,52 @@ pub fn parameters() -> Parameters {
             half_life: 120_000,
             initial_difficulty: Difficulty::from(1_000),
             floor_difficulty: Difficulty::from(1),
-            finality_depth: 16,
+            finality_depth: 8,
             boost: 8,
-            credit_cap_blocks: 16,
+            credit_cap_blocks: 8,
             least_total_bits_per_second: 1,
         },
         measurement: Measurement {
             epoch_blocks: EPOCH,
             instants: 2,
-            committee: 4,
+            notice: 6_000,
+            groups_prefixes: false,
+            least_seniors: 0,
+            committee: MEMBERS,
             byzantine: 1,
             rank: 2,
             window: 3,
             clock_tolerance_us: 20_000,
             least_time_us: 500_000,
             train_us: 500_000,
-            report_deadline: 6_000,
-            growth_step_bits_per_second: 250 * MBIT,
-            bond_per_mbit: PLANCK_PER_WEIR,
-            challenger_bond: 100 * PLANCK_PER_WEIR,
+            report_deadline: 10_000,
+            growth_step_bits_per_second: 250_000_000,
+        },
+        registry: RegistryRules {
+            provider_bond: 10,
+            bond_per_mbit: 1,
+            challenger_bond: 100,
             unbonding_blocks: 40,
+            slow_admission: false,
+            admission_fee: 0,
+            class_cap_bits_per_second: 1_000_000_000,
+            most_joining: 1_000,
         },
         token: Token { emission_divisor: 1_000, vesting_blocks: 96, full_pay_bits_per_second: 1 },
+    }
+}
+
+pub struct TestParameters;
+
+impl Get<Option<Parameters>> for TestParameters {
+    fn get() -> Option<Parameters> {
+        Some(PARAMETERS.with_borrow(Clone::clone))
+    }
+}
+
+impl Get<Option<RegistryRules>> for TestParameters {
+    fn get() -> Option<RegistryRules> {
+        Some(PARAMETERS.with_borrow(|all| all.registry.clone()))
     }
 }
 
@@ -180,47 +165,202 @@ pub fn set_parameters(change: impl FnOnce(&mut Parameters)) {
     PARAMETERS.with_borrow_mut(change);
 }
 
+pub struct Clock;
+
+impl CurrentBlock for Clock {
+    fn author() -> Option<AccountId> {
+        Some(account(200))
+    }
+
+    fn timestamp() -> UnixMilliseconds {
+        NOW.with_borrow(|now| *now)
+    }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_author(_: &AccountId) {}
+}
+
+pub struct Room;
+
+impl HasRoom for Room {
+    fn has_room_for(_: u64, _: u64) -> bool {
+        true
+    }
+}
+
+pub struct Listener;
+
+impl OnIncluded for Listener {
+    fn on_included(author: &AccountId) {
+        assert_eq!(*author, account(200));
+        INCLUDED.with_borrow_mut(|included| *included += 1);
+    }
+}
+
+impl OnDuty for Listener {
+    fn on_duty(challenger: &AccountId, assigned_bytes: u64) {
+        DUTIES.with_borrow_mut(|duties| duties.push((challenger.clone(), assigned_bytes)));
+    }
+}
+
+pub fn included() -> u32 {
+    INCLUDED.with_borrow(|included| *included)
+}
+
+pub fn take_duties() -> Vec<(AccountId, u64)> {
+    DUTIES.with_borrow_mut(core::mem::take)
+}
+
+frame_support::parameter_types! {
+    pub const OfASlot: Weight = Weight::from_parts(1_000, 0);
+    pub const OfASweep: Weight = Weight::from_parts(4_000, 0);
+}
+
+impl pallet_bandwidth::Config for Test {
+    type Parameters = TestParameters;
+    type CurrentBlock = Clock;
+    type Participants = Registry;
+    type OnEpochBorder = ();
+    type OnIncluded = Listener;
+    type OnDuty = Listener;
+    type BlockTime = ConstU64<BLOCK_TIME>;
+    type BatchesPerBlock = ConstU32<3>;
+    type SlotWeight = OfASlot;
+    type SweepWeight = OfASweep;
+    type WeightInfo = ();
+}
+
+impl pallet_registry::Config for Test {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Rules = TestParameters;
+    type GrowthStep = ConstU64<250_000_000>;
+    type Epochs = Bandwidth;
+    type HasRoom = Room;
+    type OnGuaranteed = ();
+    type SlashOrigin = EnsureRoot<AccountId>;
+    type MaxAdmitted = ConstU32<16>;
+    type WeightInfo = ();
+}
+
 pub fn account(id: u8) -> AccountId {
     AccountId::new([id; 32])
 }
 
-/// The identity key of an account's agent.
-pub fn identity(id: u8) -> ed25519::Pair {
-    ed25519::Pair::from_seed(&[id; 32])
+/// The key of an account's agent, for each of its two roles.
+pub fn key(account: &AccountId, is_provider: bool) -> ed25519::Pair {
+    let mut seed: [u8; 32] = account.clone().into();
+    seed[31] = u8::from(is_provider);
+    ed25519::Pair::from_seed(&seed)
 }
 
-pub fn proof(id: u8) -> ed25519::Signature {
-    identity(id).sign(&peer_payload(System::block_hash(0), &account(id)))
+pub fn provide(id: u8, mbits: u64) {
+    let key = key(&account(id), true);
+    let proof = key.sign(&peer_payload(System::block_hash(0), &account(id)));
+    let origin = RuntimeOrigin::signed(account(id));
+    Registry::register_provider(origin, mbits * 1_000_000, Family::V4, key.public(), proof, None).unwrap();
 }
 
-pub fn endpoints(service: Service) -> Endpoints {
-    let bytes = endpoint::encode(([127, 0, 0, 1], 4_000).into(), service);
-    vec![bytes.try_into().unwrap()].try_into().unwrap()
+pub fn challenge(id: u8) {
+    let key = key(&account(id), false);
+    let proof = key.sign(&peer_payload(System::block_hash(0), &account(id)));
+    let endpoint = endpoint::encode(([10, 0, id, 1], 4_000).into(), Service::Control).try_into().unwrap();
+    let origin = RuntimeOrigin::signed(account(id));
+    let endpoints = vec![endpoint].try_into().unwrap();
+    Registry::register_challenger(origin, 1_000_000_000, key.public(), proof, endpoints).unwrap();
 }
 
+/// Goes on by a block that is dated so long after the one before.
+pub fn next_block_after(milliseconds: Milliseconds) {
+    let number = System::block_number() + 1;
+    let parent = Hash::repeat_byte(number as u8);
+    System::reset_events();
+    System::initialize(&number, &parent, &Default::default());
+    NOW.with_borrow_mut(|now| *now += milliseconds);
+    Bandwidth::on_initialize(number);
+}
+
+pub fn next_block() {
+    next_block_after(BLOCK_TIME);
+}
+
+pub fn go_to(block: BlockNumber) {
+    while System::block_number() < block {
+        next_block();
+    }
+}
+
+pub fn genesis() -> Hash {
+    System::block_hash(0)
+}
+
+/// Who measures the provider in a slot at an instant.
+pub struct Sat {
+    pub provider: EpochProvider,
+    pub seed: Seed,
+    pub committee: Vec<AccountId>,
+}
+
+pub fn sat(challenge: crate::types::Challenge) -> Option<Sat> {
+    let instant = Bandwidth::instant(challenge.epoch, challenge.instant)?;
+    let seed = instant.seed?;
+    let provider = Registry::provider(challenge.slot, challenge.epoch)?;
+    let measurement = parameters().measurement;
+    let slots = Bandwidth::committee_of(&provider, &instant, &seed, &measurement)?;
+    let committee =
+        slots.into_iter().map(|slot| <Registry as Participants>::challenger(slot, challenge.epoch).unwrap().0);
+    Some(Sat { provider, seed, committee: committee.collect() })
+}
+
+/// A fourth of 80 Mbit/s down and 40 up in half a second.
+pub fn report() -> MemberReport {
+    MemberReport {
+        seen: Prefix::V4([192, 0, 2]),
+        down_bytes: 1_250_000,
+        down_elapsed_us: 500_000,
+        up_bytes: 1_250_000,
+        round_trip_us: 20_000,
+        commitment: [7; 32],
+    }
+}
+
+impl Sat {
+    pub fn signed(&self, place: u8, report: MemberReport) -> crate::types::SignedReport {
+        let key = key(&self.committee[usize::from(place)], false);
+        let signature = key.sign(&member_payload(genesis(), &self.seed, &self.provider.account, &report));
+        crate::types::SignedReport { place, report, signature }
+    }
+
+    pub fn batch(&self, reports: &[(u8, MemberReport)]) -> (crate::types::Batch, ed25519::Signature) {
+        use codec::Encode;
+        let batch: Vec<_> = reports.iter().map(|(place, report)| self.signed(*place, *report)).collect();
+        let batch: crate::types::Batch = batch.try_into().unwrap();
+        let payload = batch_payload(genesis(), &self.seed, &self.provider.account, &batch.encode());
+        let signature = key(&self.provider.account, true).sign(&payload);
+        (batch, signature)
+    }
+
+    pub fn all(&self) -> (crate::types::Batch, ed25519::Signature) {
+        self.batch(&(0..MEMBERS as u8).map(|place| (place, report())).collect::<Vec<_>>())
+    }
+
+    pub fn commitment(&self, place: u8, commitment: [u8; 32]) -> ed25519::Signature {
+        let member = key(&self.committee[usize::from(place)], false).public();
+        key(&self.provider.account, true).sign(&commitment_payload(genesis(), &self.seed, &member, &commitment))
+    }
+}
+
+/// A chain on which accounts 0 to 99 hold something.
 pub fn new_test_ext() -> sp_io::TestExternalities {
     PARAMETERS.set(parameters());
     MIGRATING.set(false);
-    NOW.set(0);
-    SNAPSHOTS.set(Vec::new());
+    NOW.set(1_000_000);
+    INCLUDED.set(0);
+    DUTIES.set(Vec::new());
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
-    let balances = (0..64).map(|id| (account(id), 10_000 * PLANCK_PER_WEIR)).collect();
+    let balances = (0..100).map(|id| (account(id), ENDOWED)).collect();
     pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }.assimilate_storage(&mut storage).unwrap();
     let mut ext: sp_io::TestExternalities = storage.into();
-    // Where benchmarks keep the keys that they sign with.
-    ext.register_extension(KeystoreExt::new(MemoryKeystore::new()));
+    ext.execute_with(next_block);
     ext
-}
-
-/// Executes empty blocks on schedule until a height is the current one.
-pub fn run_to(number: BlockNumber) {
-    while System::block_number() < number {
-        let next = System::block_number() + 1;
-        System::reset_events();
-        let parent = sp_core::H256::from_low_u64_be(u64::from(next) + 1_000);
-        System::initialize(&next, &parent, &Default::default());
-        NOW.set(u64::from(next) * BLOCK_TIME);
-        Bandwidth::on_initialize(next);
-        Bandwidth::do_try_state().unwrap();
-    }
 }

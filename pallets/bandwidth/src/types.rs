@@ -1,109 +1,147 @@
+//! What the pallet stores.
+
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedVec};
 use scale_info::TypeInfo;
+use sp_core::ed25519;
 use weir_primitives::{
-    measurement::{draw::Seed, estimator::guaranteed_bits_per_second, Endpoints, Outcome, PeerKey},
-    parameters::{Measurement, MAX_WINDOW},
-    runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId, Balance, BlockNumber, Epoch, UnixMilliseconds,
+    measurement::{
+        challenge::{Direction, MemberReport},
+        estimator::guaranteed_bits_per_second,
+        lottery::Seed,
+    },
+    parameters::{MAX_COMMITTEE, MAX_WINDOW},
+    AccountId, BlockNumber, Epoch, EpochIndex, UnixMilliseconds,
 };
 
-/// A provider, and what was measured of it.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub struct Provider {
-    /// The declared capacity, for which the bond is held.
-    pub declared_bits_per_second: u64,
-    /// The bond that is held.
-    pub bond: Balance,
-    /// The identity of the provider's agent.
-    pub peer: PeerKey,
-    /// Where the provider is measured.
-    pub endpoints: Endpoints,
-    /// The author whose blocks the provider boosts.
-    pub mining_author: Option<AccountId>,
-    /// The last results in bits per second, the oldest first; as many as the window holds.
-    pub results: BoundedVec<u64, ConstU32<MAX_WINDOW>>,
-    /// The guaranteed bandwidth that follows from the results.
-    pub guaranteed_bits_per_second: u64,
-    /// The last challenge.
-    pub last: Option<Outcome>,
-    /// The block from which on the bond can be taken back, if the provider is leaving.
-    pub leaving: Option<BlockNumber>,
+/// Which challenge of which provider: the epoch, the instant in it counted from 0, and the provider's slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Challenge {
+    /// The epoch.
+    pub epoch: EpochIndex,
+    /// The instant, counted from 0.
+    pub instant: u32,
+    /// The slot of the provider.
+    pub slot: u32,
 }
 
-impl Provider {
-    /// Adds the result of a challenge, and forgets the one that falls out of the window.
-    pub fn add(&mut self, outcome: Outcome, measurement: &Measurement) {
-        let window = usize::try_from(measurement.window.min(MAX_WINDOW)).unwrap_or(usize::MAX);
-        while !self.results.is_empty() && self.results.len() >= window {
-            self.results.remove(0);
-        }
-        self.results.force_push(outcome.counted_bits_per_second);
-        self.set_guaranteed(measurement);
-        self.last = Some(outcome);
-    }
-
-    /// Sets the guaranteed bandwidth to what follows from the results.
-    pub fn set_guaranteed(&mut self, measurement: &Measurement) {
-        self.guaranteed_bits_per_second =
-            guaranteed_bits_per_second(&self.results, measurement.rank, measurement.window);
-    }
-}
-
-impl From<Provider> for ProviderStatus {
-    fn from(provider: Provider) -> Self {
-        Self {
-            declared_bits_per_second: provider.declared_bits_per_second,
-            guaranteed_bits_per_second: provider.guaranteed_bits_per_second,
-            results: provider.results.into_inner(),
-            last: provider.last,
-            mining_author: provider.mining_author,
-            bond: provider.bond,
-            peer: provider.peer,
-            endpoints: provider.endpoints,
-            leaving: provider.leaving,
-        }
-    }
-}
-
-/// A challenger.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub struct Challenger {
-    /// The bond that is held.
-    pub bond: Balance,
-    /// The identity of the challenger's agent, which signs its reports.
-    pub peer: PeerKey,
-    /// Where provers reach the challenger.
-    pub endpoints: Endpoints,
-    /// How many reports of the challenger were taken.
-    pub reports: u64,
-    /// The block from which on the bond can be taken back, if the challenger is leaving.
-    pub leaving: Option<BlockNumber>,
-}
-
-impl From<Challenger> for ChallengerStatus {
-    fn from(challenger: Challenger) -> Self {
-        Self {
-            bond: challenger.bond,
-            peer: challenger.peer,
-            endpoints: challenger.endpoints,
-            reports: challenger.reports,
-            leaving: challenger.leaving,
-        }
-    }
-}
-
-/// What is planned for an epoch.
+/// An epoch and what is measured in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Plan {
-    /// What order and committees are drawn from; set three blocks after the sets were frozen.
+    /// The epoch.
+    pub epoch: Epoch,
+    /// At how many instants of it challenges start.
+    pub instants: u32,
+    /// At each of them a provider is drawn with a chance of one in this many: K.
+    pub one_in: u32,
+}
+
+/// An instant whose challenges are not all evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Instant {
+    /// The epoch.
+    pub epoch: EpochIndex,
+    /// Which one of it, counted from 0.
+    pub instant: u32,
+    /// With what chance a provider is drawn: one in this many.
+    pub one_in: u32,
+    /// The block that it belongs to.
+    pub block: BlockNumber,
+    /// When all challenges start: T0.
+    pub start: UnixMilliseconds,
+    /// What its draws come from; known from the block after its own.
     pub seed: Option<Seed>,
-    /// The epoch, and the timestamp of its first block; set when it begins.
-    pub start: Option<(Epoch, UnixMilliseconds)>,
-    /// How many providers are challenged.
-    pub providers: u32,
-    /// How many challengers there are to draw from.
-    pub challengers: u32,
-    /// How many of the challenges have been evaluated: the position of the next one.
-    pub evaluated: u32,
+    /// How many provider slots there are to pass over.
+    pub slots: u32,
+    /// The first slot that was not passed over yet.
+    pub next_slot: u32,
+    /// How many blocks have taken reports.
+    pub blocks: u32,
+    /// Whether nothing follows from reports that are missing, since it was not for its provers that they could not be there.
+    pub is_void: bool,
+}
+
+/// A member's report, with its place in the committee and its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct SignedReport {
+    /// The place of the member in the committee, counted from 0.
+    pub place: u8,
+    /// What it says.
+    pub report: MemberReport,
+    /// Its signature over [`weir_primitives::measurement::challenge::member_payload`].
+    pub signature: ed25519::Signature,
+}
+
+/// The reports of a challenge, as a prover carries them.
+pub type Batch = BoundedVec<SignedReport, ConstU32<MAX_COMMITTEE>>;
+/// The reports of a challenge that the chain has taken, by place.
+pub type Taken = BoundedVec<(u8, MemberReport), ConstU32<MAX_COMMITTEE>>;
+
+/// The last results of one direction.
+pub type Results = BoundedVec<u64, ConstU32<MAX_WINDOW>>;
+
+/// What was measured of the provider in a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Window {
+    /// The account that it is of: a slot is given again.
+    pub account: AccountId,
+    /// The first epoch of that account in the slot.
+    pub from: EpochIndex,
+    /// What the line took, the oldest result first, in bits per second.
+    pub down: Results,
+    /// What the line sent.
+    pub up: Results,
+    /// The guaranteed bandwidth, down and up, in bits per second.
+    pub guaranteed: (u64, u64),
+    /// How many of its last challenges proved nothing, with a committee.
+    pub failed: u32,
+    /// The last epoch in which there was a committee for it, or the one in which it could be drawn first.
+    pub last_measured: EpochIndex,
+}
+
+impl Window {
+    /// That of a provider that was never measured.
+    pub fn new(account: AccountId, from: EpochIndex, epoch: EpochIndex) -> Self {
+        Self {
+            account,
+            from,
+            down: Results::new(),
+            up: Results::new(),
+            guaranteed: (0, 0),
+            failed: 0,
+            last_measured: epoch,
+        }
+    }
+
+    /// Adds a result of each direction, forgets those that fall out of the window, and says what is guaranteed now: the lower of both.
+    pub fn add(&mut self, down: u64, up: u64, rank: u32, window: u32) -> u64 {
+        let length = usize::try_from(window.min(MAX_WINDOW)).unwrap_or(usize::MAX);
+        for (results, result) in [(&mut self.down, down), (&mut self.up, up)] {
+            while !results.is_empty() && results.len() >= length {
+                results.remove(0);
+            }
+            results.force_push(result);
+        }
+        self.guaranteed =
+            (guaranteed_bits_per_second(&self.down, rank, window), guaranteed_bits_per_second(&self.up, rank, window));
+        self.counted()
+    }
+
+    /// What pay, boost and listings use: the lower direction.
+    pub fn counted(&self) -> u64 {
+        self.guaranteed.0.min(self.guaranteed.1)
+    }
+}
+
+/// What came of a challenge, for people to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Outcome {
+    /// What the line took.
+    pub down: Direction,
+    /// What the line sent.
+    pub up: Direction,
+    /// How many members reported.
+    pub reports: u32,
+    /// How many of them met their duty; none where the challenge was void.
+    pub met: Option<u32>,
 }
