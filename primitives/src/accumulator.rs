@@ -46,12 +46,17 @@ impl Accumulator {
         self.units
     }
 
-    /// Shares a budget by the units that there are, as if there were at least `least`. What nobody gets is lost to all.
-    pub fn share(&mut self, budget: Balance, least: u64) {
+    /// Shares a budget by the units that there are, as if there were at least `least`, and says how much of it that is, rounded up. What
+    /// nobody gets is lost to all.
+    pub fn share(&mut self, budget: Balance, least: u64) -> Balance {
         let units = self.units.max(least.into()).max(1);
         // A budget is below 2⁹⁰: it fits.
         let rate = (U256::from(budget) << FRACTION_BITS).checked_div(units.into()).unwrap_or_default();
         self.per_unit = self.per_unit.saturating_add(rate);
+        let shared = rate.saturating_mul(self.units.into());
+        let whole = Balance::try_from(shared >> FRACTION_BITS).unwrap_or(Balance::MAX);
+        let has_rest = shared.low_u64() > 0;
+        whole.saturating_add(has_rest.into())
     }
 }
 
@@ -143,8 +148,9 @@ mod tests {
                         for (sum, share) in naive.iter_mut().zip(&shares) {
                             *sum += rate * U256::from(share.units());
                         }
-                        all.share(budget, least);
-                        budgets += budget;
+                        let shared = all.share(budget, least);
+                        prop_assert!(shared <= budget);
+                        budgets += shared;
                     },
                     Step::Take(at) => taken[at] += shares[at].take(&all),
                     Step::Look(at) => {

@@ -11,18 +11,9 @@ use crate::{
     },
     AccountId, BlockNumber, Epoch, EpochIndex, UnixMilliseconds,
 };
+use codec::{Decode, Encode};
+use scale_info::TypeInfo;
 use sp_runtime::DispatchResult;
-
-/// What a provider was measured to have when an epoch began.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MeasuredProvider {
-    /// The account of the provider.
-    pub account: AccountId,
-    /// The author whose blocks the provider boosts.
-    pub mining_author: Option<AccountId>,
-    /// The provider's guaranteed bandwidth: of the direction towards it, the only one that the chain measures.
-    pub guaranteed_bits_per_second: u64,
-}
 
 /// Is told of the author of each block, before the block's transactions.
 pub trait OnAuthored {
@@ -32,23 +23,6 @@ pub trait OnAuthored {
 
 impl OnAuthored for () {
     fn on_authored(_: &AccountId) {}
-}
-
-/// Is told of the start of each epoch but the first, in its first block.
-pub trait OnEpoch {
-    /// `epoch` begins, and `providers` are those with guaranteed bandwidth.
-    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]);
-}
-
-impl OnEpoch for () {
-    fn on_epoch(_: Epoch, _: &[MeasuredProvider]) {}
-}
-
-impl<A: OnEpoch, B: OnEpoch> OnEpoch for (A, B) {
-    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
-        A::on_epoch(epoch, providers);
-        B::on_epoch(epoch, providers);
-    }
 }
 
 /// Knows the epochs.
@@ -61,7 +35,7 @@ pub trait Epochs {
 }
 
 /// What the guaranteed bandwidth of a provider counts for in an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Units<'a> {
     /// The author whose blocks it boosts.
     pub mining_author: Option<&'a AccountId>,
@@ -80,11 +54,18 @@ impl OnGuaranteed for () {
     fn on_guaranteed(_: &AccountId, _: EpochIndex, _: Units<'_>, _: Units<'_>) {}
 }
 
+impl<A: OnGuaranteed, B: OnGuaranteed> OnGuaranteed for (A, B) {
+    fn on_guaranteed(provider: &AccountId, from: EpochIndex, before: Units<'_>, after: Units<'_>) {
+        A::on_guaranteed(provider, from, before, after);
+        B::on_guaranteed(provider, from, before, after);
+    }
+}
+
 /// Knows how much can be measured.
 pub trait HasRoom {
-    /// Whether challengers and blocks can serve challenges that must be able to show `wanted` more bits per second, and there is a committee
-    /// for what was `declared`.
-    fn has_room_for(wanted: u64, declared: u64) -> bool;
+    /// Whether challengers and blocks can serve one more provider, or a larger one, whose challenges must be able to show `wanted` more bits
+    /// per second.
+    fn has_room_for(wanted: u64) -> bool;
 }
 
 /// A provider in an epoch, as draws and evaluation see it.
@@ -109,7 +90,7 @@ pub struct EpochProvider {
 }
 
 /// Everybody who takes part, added up over an epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, TypeInfo)]
 pub struct Everybody {
     /// How many provider slots there are, empty ones included.
     pub provider_slots: u32,
@@ -121,7 +102,7 @@ pub struct Everybody {
     pub seniors: u32,
     /// What the challenges of all providers must be able to show, in bits per second.
     pub wanted: u128,
-    /// What all challengers can send and take, in bits per second.
+    /// What all challengers together can send and take, in bits per second.
     pub class: u128,
     /// The guaranteed bandwidth of all providers, in bits per second.
     pub guaranteed: u128,
@@ -166,6 +147,23 @@ pub trait OnEpochBorder {
 
 impl OnEpochBorder for () {
     fn on_epoch_border(_: Epoch, _: &Everybody, _: bool) {}
+}
+
+impl<A: OnEpochBorder, B: OnEpochBorder> OnEpochBorder for (A, B) {
+    fn on_epoch_border(epoch: Epoch, everybody: &Everybody, is_paid: bool) {
+        A::on_epoch_border(epoch, everybody, is_paid);
+        B::on_epoch_border(epoch, everybody, is_paid);
+    }
+}
+
+/// Is told that a provider was measured.
+pub trait OnMeasured {
+    /// A challenge of `provider` was evaluated.
+    fn on_measured(provider: &AccountId);
+}
+
+impl OnMeasured for () {
+    fn on_measured(_: &AccountId) {}
 }
 
 /// Is told of the author who is the first to include a batch of reports.

@@ -5,13 +5,13 @@
 //! interfaces between runtime and node. The rules are pure integer functions; pallets, node, agents, tests and simulations
 //! all call the same ones.
 //!
-//! - [`accumulator`]: sharing budgets by units in constant time; not on chain yet.
+//! - [`accumulator`]: sharing budgets by units in constant time.
 //! - [`consensus`]: header digests, proof of work, retarget, boost credit.
 //! - [`epoch`]: what an epoch is.
 //! - [`interfaces`]: what pallets tell each other.
 //! - [`measurement`]: the draw of committees, reports, the estimator.
 //! - [`parameters`]: what a chain fixes at genesis.
-//! - [`registry`]: what taking part costs; not on chain yet.
+//! - [`registry`]: what taking part costs, and where somebody stands.
 //! - [`runtime_api`]: what the node and the agents ask the runtime.
 //! - [`versions`]: values that change at the borders of epochs.
 

@@ -10,7 +10,11 @@
 pub mod former;
 
 use crate::measurement::lottery::instants;
-use crate::{consensus::Difficulty, registry::Registry, BlockNumber, Milliseconds};
+use crate::{
+    consensus::Difficulty,
+    registry::{Registry, LEAST_BITS_PER_SECOND},
+    BlockNumber, Milliseconds,
+};
 use codec::{Decode, DecodeWithMemTracking, Encode, Input, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
@@ -211,7 +215,7 @@ impl Parameters {
             ),
             (measurement.report_deadline >= 1, "challenges take no reports"),
             (registry.most_joining >= 1, "no provider can join"),
-            (registry.class_cap_bits_per_second >= 1, "no class counts"),
+            (self.most_declared_bits_per_second() >= LEAST_BITS_PER_SECOND, "no committee can serve anybody"),
             (measurement.committee <= MAX_COMMITTEE, "a committee is larger than 32"),
             (measurement.byzantine.saturating_mul(2) < measurement.committee, "f is not below n/2"),
             (measurement.rank >= 1 && measurement.rank <= measurement.window, "r is not between 1 and w"),
@@ -233,6 +237,18 @@ impl Parameters {
             ),
         ];
         rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))
+    }
+}
+
+impl Parameters {
+    /// The most that a provider can declare: what a committee can send to it, or take, half as much again.
+    pub fn most_declared_bits_per_second(&self) -> u64 {
+        self.registry
+            .class_bits_per_second
+            .saturating_mul(self.measurement.committee.into())
+            .saturating_mul(2)
+            .checked_div(3)
+            .unwrap_or(0)
     }
 }
 

@@ -1,18 +1,57 @@
-//! Who takes part in measurement: what it costs, and how fast the set of challengers may change.
+//! Who takes part in measurement: as what, what it costs, and how fast the set of challengers may change.
 
-use crate::{Balance, BlockNumber};
+use crate::{Balance, BlockNumber, EpochIndex};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 /// The bits per second of one Mbit/s.
 pub const BITS_PER_MBIT: u64 = 1_000_000;
-/// The least that a provider can declare, and a challenger serve.
+/// The least that a provider can declare.
 pub const LEAST_BITS_PER_SECOND: u64 = BITS_PER_MBIT;
 /// Of how many challengers one is admitted in an epoch.
 const CHALLENGERS_PER_ADMITTED: u32 = 256;
 /// As of how many challengers some are admitted where there are fewer: one in four epochs.
 const LEAST_CHALLENGERS: u32 = 64;
+
+/// The two parts that somebody can take in measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Role {
+    /// Is measured.
+    Provider,
+    /// Measures.
+    Challenger,
+}
+
+/// Where a challenger stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Standing {
+    /// It waits to be admitted, at this place.
+    Waiting {
+        /// Its place among those that wait.
+        place: u32,
+    },
+    /// It is in a slot, and drawn.
+    Active {
+        /// The slot.
+        slot: u32,
+    },
+    /// It announced a pause.
+    Paused {
+        /// The first epoch in which it is not drawn.
+        from: EpochIndex,
+    },
+    /// It missed too much.
+    Jailed {
+        /// The first epoch in which it can come back.
+        until: EpochIndex,
+    },
+    /// It left.
+    Leaving {
+        /// The block from which on the bond can be taken back.
+        until: BlockNumber,
+    },
+}
 
 /// The parameters of the registry.
 #[derive(
@@ -32,8 +71,8 @@ pub struct Registry {
     pub slow_admission: bool,
     /// What a challenger burns to wait for admission while nobody else waits. See [`Registry::admission_fee`].
     pub admission_fee: Balance,
-    /// What a challenger's class counts for at the most when all are added up: what nearly all of them have.
-    pub class_cap_bits_per_second: u64,
+    /// What each challenger can send and take: its class, the same for all.
+    pub class_bits_per_second: u64,
     /// How many providers can join in an epoch.
     pub most_joining: u32,
 }
@@ -79,7 +118,7 @@ mod tests {
             unbonding_blocks: 20,
             slow_admission: true,
             admission_fee: 10 * WEIR,
-            class_cap_bits_per_second: 1_000 * BITS_PER_MBIT,
+            class_bits_per_second: 200 * BITS_PER_MBIT,
             most_joining: 8,
         }
     }

@@ -2,8 +2,17 @@
 
 use crate::{
     consensus::{claims::Allowed, Difficulty},
-    measurement::{Duty, Endpoints, Outcome, PeerKey},
+    interfaces::Everybody,
+    measurement::{
+        challenge::{Challenge, Outcome},
+        lottery::{
+            groups::{Family, Prefix},
+            Seed,
+        },
+        Endpoints, PeerKey,
+    },
     parameters::{Consensus, Parameters},
+    registry::Standing,
     AccountId, Balance, BlockNumber, EpochIndex, UnixMilliseconds,
 };
 use alloc::vec::Vec;
@@ -36,25 +45,62 @@ impl NextBlock {
     }
 }
 
+/// A challenge that takes part in an instant which is not evaluated yet, with all that its agents need.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct OpenChallenge {
+    /// Which one.
+    pub challenge: Challenge,
+    /// What it was drawn from. It names the challenge: on another fork it is another one.
+    pub seed: Seed,
+    /// When all start: T0.
+    pub start: UnixMilliseconds,
+    /// The last timestamp of a block that takes reports.
+    pub deadline: UnixMilliseconds,
+    /// How fast each member sends, and is sent to, at the most.
+    pub bits_per_second: u64,
+    /// For how long each member sends, in microseconds.
+    pub train_us: u64,
+    /// The most bytes that one member can prove in a direction.
+    pub budget_bytes: u64,
+    /// How fast the provider sends to all of them together: what a challenge can count.
+    pub wanted_bits_per_second: u64,
+    /// The provider.
+    pub provider: AccountId,
+    /// The identity of the provider's agent.
+    pub identity: PeerKey,
+    /// The committee, in its order: account, identity, and where its control streams are reached.
+    pub committee: Vec<(AccountId, PeerKey, Endpoints)>,
+    /// The places in the committee of those whose reports are on chain.
+    pub taken: Vec<u8>,
+}
+
 /// What the chain knows about a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
 pub struct ProviderStatus {
+    /// Its slot, until it leaves.
+    pub slot: Option<u32>,
+    /// The first epoch in which it is drawn.
+    pub from: EpochIndex,
     /// The capacity that it declared and put up a bond for.
     pub declared_bits_per_second: u64,
-    /// The guaranteed bandwidth, which the provider is paid for and boosts with.
+    /// The guaranteed bandwidth that the provider is paid for and boosts with in the next epoch: of the lower direction.
     pub guaranteed_bits_per_second: u64,
-    /// The last results, the oldest first.
-    pub results: Vec<u64>,
-    /// The last challenge.
-    pub last: Option<Outcome>,
+    /// The guaranteed bandwidth of each direction, down and up.
+    pub directions_bits_per_second: (u64, u64),
+    /// The last results of each direction, the oldest first.
+    pub results: (Vec<u64>, Vec<u64>),
+    /// The last challenge, and what came of it.
+    pub last: Option<(Challenge, Outcome)>,
     /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
     /// The bond that is held.
     pub bond: Balance,
     /// The identity of the provider's agent.
-    pub peer: PeerKey,
-    /// Where the provider is measured.
-    pub endpoints: Endpoints,
+    pub identity: PeerKey,
+    /// The address family over which it is measured.
+    pub family: Family,
+    /// The prefix that it was last seen at.
+    pub prefix: Option<Prefix>,
     /// The block from which on the bond can be taken back, if the provider is leaving.
     pub leaving: Option<BlockNumber>,
 }
@@ -62,16 +108,20 @@ pub struct ProviderStatus {
 /// What the chain knows about a challenger.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
 pub struct ChallengerStatus {
+    /// Where it stands.
+    pub standing: Standing,
     /// The bond that is held.
     pub bond: Balance,
     /// The identity of the challenger's agent.
-    pub peer: PeerKey,
+    pub identity: PeerKey,
     /// Where provers reach it.
     pub endpoints: Endpoints,
-    /// How many reports of the challenger were taken.
-    pub reports: u64,
-    /// The block from which on the bond can be taken back, if it is leaving.
-    pub leaving: Option<BlockNumber>,
+    /// How often it was jailed.
+    pub times_jailed: u32,
+    /// How many of its last duties count.
+    pub duties: u32,
+    /// By how much what it missed of them exceeds what others did, if there are enough to judge by.
+    pub excess: Option<Perbill>,
 }
 
 /// The sums of all tokens, in planck.
@@ -102,17 +152,20 @@ sp_api::decl_runtime_apis! {
     }
 
     /// Measurement of bandwidth.
+    #[api_version(2)]
     pub trait MeasurementApi {
         /// The epoch of this block.
         fn epoch() -> EpochIndex;
-        /// The challenges of the current epoch that concern an account and still take reports.
-        fn duties(account: AccountId) -> Vec<Duty>;
+        /// The challenges of a provider that are drawn and not evaluated yet.
+        fn challenges(provider: AccountId) -> Vec<OpenChallenge>;
         /// What is known about a provider.
         fn provider(account: AccountId) -> Option<ProviderStatus>;
         /// What is known about a challenger.
         fn challenger(account: AccountId) -> Option<ChallengerStatus>;
-        /// All providers.
-        fn providers() -> Vec<AccountId>;
+        /// The providers in so many slots from one on.
+        fn providers(from_slot: u32, slots: u32) -> Vec<AccountId>;
+        /// What adds up over all who take part in the current epoch.
+        fn everybody() -> Everybody;
     }
 
     /// Money.

@@ -1,8 +1,8 @@
 //! What the node and wallets call.
 
 use crate::{
-    tunables::Tuned, AccountId, Balance, Bandwidth, Block, Difficulty, Executive, InherentDataExt, Nonce, Runtime,
-    RuntimeCall, RuntimeGenesisConfig, System, Token, TransactionPayment, VERSION,
+    status, tunables::Tuned, AccountId, Balance, Bandwidth, Block, Difficulty, Executive, InherentDataExt, Nonce,
+    Registry, Runtime, RuntimeCall, RuntimeGenesisConfig, System, Token, TransactionPayment, VERSION,
 };
 use alloc::vec::Vec;
 use frame_support::{
@@ -19,10 +19,9 @@ use sp_runtime::{
 };
 use sp_version::RuntimeVersion;
 use weir_primitives::{
-    interfaces::Epochs,
-    measurement::Duty,
+    interfaces::{Epochs, Everybody, Participants},
     parameters::Parameters,
-    runtime_api::{ChallengerStatus, NextBlock, ProviderStatus, Supply},
+    runtime_api::{ChallengerStatus, NextBlock, OpenChallenge, ProviderStatus, Supply},
     EpochIndex,
 };
 
@@ -182,20 +181,24 @@ impl_runtime_apis! {
             Bandwidth::index_at(System::block_number())
         }
 
-        fn duties(account: AccountId) -> Vec<Duty> {
-            Bandwidth::duties(&account)
+        fn challenges(provider: AccountId) -> Vec<OpenChallenge> {
+            status::challenges(&provider)
         }
 
         fn provider(account: AccountId) -> Option<ProviderStatus> {
-            Bandwidth::provider(account)
+            status::provider(&account)
         }
 
         fn challenger(account: AccountId) -> Option<ChallengerStatus> {
-            Bandwidth::challenger(account)
+            status::challenger(&account)
         }
 
-        fn providers() -> Vec<AccountId> {
-            Bandwidth::providers()
+        fn providers(from_slot: u32, slots: u32) -> Vec<AccountId> {
+            status::providers(from_slot, slots)
+        }
+
+        fn everybody() -> Everybody {
+            Registry::everybody(Bandwidth::index_at(System::block_number()))
         }
     }
 

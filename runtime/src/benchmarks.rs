@@ -2,7 +2,6 @@
 
 frame_benchmarking::define_benchmarks!(
     [pallet_balances, Balances]
-    [pallet_bandwidth, Bandwidth]
     [pallet_difficulty, Difficulty]
     [pallet_multisig, Multisig]
     [pallet_proxy, Proxy]

@@ -2,9 +2,9 @@
 
 use crate::{
     migrations,
-    tunables::{RuntimeParameters, Tuned},
+    tunables::{self, RuntimeParameters, Tuned},
     AccountId, Balance, Balances, Bandwidth, Block, BlockNumber, Difficulty, Hash, MultiBlockMigrations, Nonce,
-    OriginCaller, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason,
+    OriginCaller, PalletInfo, Registry, Runtime, RuntimeCall, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason,
     RuntimeOrigin, RuntimeTask, System, Token, VERSION,
 };
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
@@ -144,16 +144,36 @@ impl pallet_difficulty::Config for Runtime {
 }
 
 impl pallet_bandwidth::Config for Runtime {
-    type Currency = Balances;
-    type RuntimeHoldReason = RuntimeHoldReason;
     type Parameters = Tuned;
     type CurrentBlock = Difficulty;
-    // Difficulty takes its snapshot, token pays for the epoch that ended.
-    type OnEpoch = (Difficulty, Token);
-    type MaxProviders = ConstU32<256>;
-    type MaxChallengers = ConstU32<256>;
-    type MaxEvaluations = ConstU32<8>;
+    type Participants = Registry;
+    // Difficulty takes its snapshot, token shares the capacity of the epoch.
+    type OnEpochBorder = (Difficulty, Token);
+    type OnMeasured = Token;
+    type OnIncluded = Token;
+    type OnDuty = Token;
+    type BatchesPerBlock = ConstU32<32>;
+    type SweepWeight = SweepWeight;
     type WeightInfo = pallet_bandwidth::weights::CountedWeight<Runtime>;
+}
+
+parameter_types! {
+    /// A fifth of what a block can hold.
+    pub SweepWeight: Weight = MAXIMUM_BLOCK_WEIGHT / 5;
+}
+
+impl pallet_registry::Config for Runtime {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Rules = tunables::RegistryRules;
+    type GrowthStep = tunables::GrowthStep;
+    type MostDeclared = tunables::MostDeclared;
+    type Epochs = Bandwidth;
+    type HasRoom = Bandwidth;
+    type OnGuaranteed = (Difficulty, Token);
+    type SlashOrigin = EnsureRoot<AccountId>;
+    type MaxAdmitted = ConstU32<16>;
+    type WeightInfo = pallet_registry::weights::CountedWeight<Runtime>;
 }
 
 impl pallet_token::Config for Runtime {
@@ -161,6 +181,8 @@ impl pallet_token::Config for Runtime {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Parameters = Tuned;
     type CurrentBlock = Difficulty;
+    type Epochs = Bandwidth;
+    type VestingBlocks = tunables::VestingBlocks;
     type WeightInfo = pallet_token::weights::CountedWeight<Runtime>;
 }
 
@@ -218,7 +240,7 @@ pub enum ProxyType {
     Any,
     /// Everything that moves no tokens.
     NonTransfer,
-    /// What an agent does: reports, endpoints and the mining author of its account.
+    /// What an agent does: endpoints, mining author, pauses and the way back of its account, and claiming for it.
     Agent,
 }
 
@@ -229,12 +251,12 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
             Self::NonTransfer => !matches!(call, RuntimeCall::Balances(..) | RuntimeCall::Sudo(..)),
             Self::Agent => matches!(
                 call,
-                RuntimeCall::Bandwidth(
-                    pallet_bandwidth::Call::report { .. }
-                        | pallet_bandwidth::Call::set_provider_endpoints { .. }
-                        | pallet_bandwidth::Call::set_challenger_endpoints { .. }
-                        | pallet_bandwidth::Call::set_mining_author { .. }
-                )
+                RuntimeCall::Registry(
+                    pallet_registry::Call::set_endpoints { .. }
+                        | pallet_registry::Call::set_mining_author { .. }
+                        | pallet_registry::Call::pause { .. }
+                        | pallet_registry::Call::come_back { .. }
+                ) | RuntimeCall::Token(pallet_token::Call::claim { .. })
             ),
         }
     }

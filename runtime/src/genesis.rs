@@ -15,6 +15,7 @@ use sp_keyring::Sr25519Keyring;
 use weir_primitives::{
     consensus::Difficulty,
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
+    registry::Registry,
     PLANCK_PER_WEIR,
 };
 
@@ -50,6 +51,9 @@ pub fn development() -> Parameters {
         measurement: Measurement {
             epoch_blocks: 10,
             instants: 2,
+            notice: 4 * SECONDS,
+            groups_prefixes: false,
+            least_seniors: 0,
             committee: 4,
             byzantine: 1,
             rank: 2,
@@ -59,9 +63,16 @@ pub fn development() -> Parameters {
             train_us: 500_000,
             report_deadline: 10 * SECONDS,
             growth_step_bits_per_second: 250 * MBIT,
+        },
+        registry: Registry {
+            provider_bond: 10 * PLANCK_PER_WEIR,
             bond_per_mbit: PLANCK_PER_WEIR,
             challenger_bond: 100 * PLANCK_PER_WEIR,
             unbonding_blocks: 20,
+            slow_admission: false,
+            admission_fee: 0,
+            class_bits_per_second: 1_000 * MBIT,
+            most_joining: 256,
         },
         token: Token {
             emission_divisor: emission_divisor(1),
@@ -83,7 +94,8 @@ pub fn local_testnet() -> Parameters {
             credit_cap_blocks: 16,
             ..base.consensus
         },
-        measurement: Measurement { epoch_blocks: 20, unbonding_blocks: 40, ..base.measurement },
+        measurement: Measurement { epoch_blocks: 20, notice: 12 * SECONDS, ..base.measurement },
+        registry: Registry { unbonding_blocks: 40, ..base.registry },
         token: Token { emission_divisor: emission_divisor(2), ..base.token },
         ..base
     }
@@ -107,16 +119,27 @@ pub fn testnet() -> Parameters {
         },
         measurement: Measurement {
             epoch_blocks: 600,
-            instants: 12,
+            // As many as challengers and blocks need.
+            instants: 0,
+            notice: 48 * SECONDS,
+            groups_prefixes: true,
+            least_seniors: 32,
             committee: 16,
             byzantine: 7,
             rank: 5,
             window: 8,
             report_deadline: 120 * SECONDS,
             growth_step_bits_per_second: 25 * MBIT,
-            // Two days.
-            unbonding_blocks: 28_800,
             ..base.measurement
+        },
+        registry: Registry {
+            // Two weeks.
+            unbonding_blocks: 201_600,
+            slow_admission: true,
+            admission_fee: 10 * PLANCK_PER_WEIR,
+            class_bits_per_second: 200 * MBIT,
+            most_joining: 8,
+            ..base.registry
         },
         token: Token {
             emission_divisor: emission_divisor(6),

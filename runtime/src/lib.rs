@@ -6,6 +6,7 @@
 //! - [`migrations`]: what an upgrade to this runtime does to the state.
 //! - `allocator`: the memory of the WASM.
 //! - `signed_extrinsics`: what signatures cover, for nodes that verify them ahead.
+//! - [`status`]: what agents and people are told of who takes part.
 //! - [`tunables`]: what can be changed while the chain runs, and how far.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -32,6 +33,7 @@ pub mod genesis;
 pub mod migrations;
 #[cfg(feature = "std")]
 pub mod signed_extrinsics;
+pub mod status;
 pub mod tunables;
 
 #[cfg(feature = "std")]
@@ -87,10 +89,10 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
     spec_name: alloc::borrow::Cow::Borrowed("weir"),
     impl_name: alloc::borrow::Cow::Borrowed("weir"),
     authoring_version: 1,
-    spec_version: 3,
+    spec_version: 4,
     impl_version: 1,
     apis: apis::RUNTIME_API_VERSIONS,
-    transaction_version: 1,
+    transaction_version: 2,
     system_version: 2,
 };
 
@@ -123,8 +125,9 @@ mod runtime {
     pub type TransactionPayment = pallet_transaction_payment;
     #[runtime::pallet_index(4)]
     pub type Difficulty = pallet_difficulty;
+    // Where bandwidth was, which held the bonds: the reasons of holds are numbered by pallet.
     #[runtime::pallet_index(5)]
-    pub type Bandwidth = pallet_bandwidth;
+    pub type Registry = pallet_registry;
     #[runtime::pallet_index(6)]
     pub type Token = pallet_token;
     #[runtime::pallet_index(7)]
@@ -139,4 +142,6 @@ mod runtime {
     pub type MultiBlockMigrations = pallet_migrations;
     #[runtime::pallet_index(12)]
     pub type Parameters = pallet_parameters;
+    #[runtime::pallet_index(13)]
+    pub type Bandwidth = pallet_bandwidth;
 }

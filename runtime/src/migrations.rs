@@ -4,14 +4,12 @@
 //! ([`MultiBlock`]), in which no transactions are executed, but blocks are made and rewarded: so the pallet must understand both
 //! layouts until it is done, and a migration that fails halfway leaves a chain that can go on ([`FailedMigration`]).
 
+pub mod first_edition;
+
 use crate::Runtime;
 
 /// Done in the first block of the new runtime, in this order: the parameters first, by which the others go.
-pub type SingleBlock = (
-    pallet_difficulty::migrations::V3<Runtime>,
-    pallet_bandwidth::migrations::v2::Migration<Runtime>,
-    pallet_bandwidth::migrations::v3::Migration<Runtime>,
-);
+pub type SingleBlock = (pallet_difficulty::migrations::V4<Runtime>, first_edition::Migration);
 
 /// Done in the blocks from there on, one after the other.
 pub type MultiBlock = (pallet_token::migrations::MoveRings<Runtime>,);

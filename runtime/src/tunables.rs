@@ -12,7 +12,9 @@ use frame_support::{
 };
 use sp_core::U256;
 use weir_primitives::{
-    parameters::{Measurement, Parameters},
+    measurement::lottery::instants,
+    parameters::Parameters,
+    registry::Registry,
     Balance, BlockNumber,
 };
 
@@ -66,17 +68,52 @@ impl Get<Option<Parameters>> for Tuned {
     fn get() -> Option<Parameters> {
         let genesis = Difficulty::parameters()?;
         let mut tuned = genesis.clone();
-        let measurement = &mut tuned.measurement;
-        set(&mut measurement.bond_per_mbit, tunable::measurement::BondPerMbit::get());
-        set(&mut measurement.challenger_bond, tunable::measurement::ChallengerBond::get());
-        set(&mut measurement.growth_step_bits_per_second, tunable::measurement::GrowthStepBitsPerSecond::get());
+        set(&mut tuned.registry.bond_per_mbit, tunable::measurement::BondPerMbit::get());
+        set(&mut tuned.registry.challenger_bond, tunable::measurement::ChallengerBond::get());
+        set(&mut tuned.measurement.growth_step_bits_per_second, tunable::measurement::GrowthStepBitsPerSecond::get());
         set(&mut tuned.token.full_pay_bits_per_second, tunable::token::FullPayBitsPerSecond::get());
         tuned.token.full_pay_bits_per_second =
-            tuned.token.full_pay_bits_per_second.max(least_full_pay(tuned.measurement.bond_per_mbit, &genesis));
+            tuned.token.full_pay_bits_per_second.max(least_full_pay(tuned.registry.bond_per_mbit, &genesis));
         if let Some(blocks) = tunable::measurement::EpochBlocks::get() {
             tuned.measurement.epoch_blocks = epoch_blocks(blocks, &genesis);
         }
         Some(tuned)
+    }
+}
+
+/// The rules of who takes part, as they are now.
+pub struct RegistryRules;
+
+impl Get<Option<Registry>> for RegistryRules {
+    fn get() -> Option<Registry> {
+        Some(Tuned::get()?.registry)
+    }
+}
+
+/// What a first result is clipped to, in bits per second, as it is now.
+pub struct GrowthStep;
+
+impl Get<u64> for GrowthStep {
+    fn get() -> u64 {
+        Tuned::get().map_or(0, |parameters| parameters.measurement.growth_step_bits_per_second)
+    }
+}
+
+/// The most that a provider can declare, in bits per second.
+pub struct MostDeclared;
+
+impl Get<u64> for MostDeclared {
+    fn get() -> u64 {
+        Difficulty::parameters().map_or(0, |parameters| parameters.most_declared_bits_per_second())
+    }
+}
+
+/// The time over which a reward vests.
+pub struct VestingBlocks;
+
+impl Get<BlockNumber> for VestingBlocks {
+    fn get() -> BlockNumber {
+        Difficulty::parameters().map_or(0, |parameters| parameters.token.vesting_blocks)
     }
 }
 
@@ -94,7 +131,7 @@ where
 /// What B_pay is at the least with a bond: pay for a bonded Mbit/s may rise to four times that of genesis and no further, though both
 /// numbers decide it.
 fn least_full_pay(bond_per_mbit: Balance, genesis: &Parameters) -> u64 {
-    let (bond, full_pay) = (genesis.measurement.bond_per_mbit, genesis.token.full_pay_bits_per_second);
+    let (bond, full_pay) = (genesis.registry.bond_per_mbit, genesis.token.full_pay_bits_per_second);
     let least = U256::from(bond)
         .saturating_mul(full_pay.into())
         .checked_div(U256::from(bond_per_mbit).saturating_mul(FURTHEST.into()));
@@ -103,11 +140,16 @@ fn least_full_pay(bond_per_mbit: Balance, genesis: &Parameters) -> u64 {
 
 /// The length of an epoch that is nearest to the wanted one. See [`Parameters::check`] for why each bound is there.
 fn epoch_blocks(wanted: BlockNumber, genesis: &Parameters) -> BlockNumber {
-    let Parameters { consensus, measurement: Measurement { epoch_blocks, unbonding_blocks, .. }, token, .. } = genesis;
-    let mut blocks = *epoch_blocks;
+    let Parameters { consensus, measurement, registry, token, .. } = genesis;
+    let mut blocks = measurement.epoch_blocks;
     set(&mut blocks, Some(wanted));
-    let least = consensus.credit_cap_blocks.max(consensus.finality_depth.saturating_add(2)).max(4);
-    let most = unbonding_blocks.checked_div(2).unwrap_or(0);
+    let most_instants = if measurement.instants > 0 { measurement.instants } else { instants::MOST.saturating_mul(2) };
+    // So long that all reports of an epoch come before the end of the next one.
+    let reports = measurement.notice.saturating_add(measurement.report_deadline);
+    let for_reports = u32::try_from(reports.div_ceil(consensus.block_time.max(1))).unwrap_or(u32::MAX);
+    let least_for_instants = most_instants.max(4).max(for_reports.min(measurement.epoch_blocks));
+    let least = consensus.credit_cap_blocks.max(consensus.finality_depth.saturating_add(2)).max(least_for_instants);
+    let most = registry.unbonding_blocks.checked_div(2).unwrap_or(0);
     let most = most.min(BlockNumber::try_from(token.emission_divisor).unwrap_or(BlockNumber::MAX));
     blocks.min(most).max(least)
 }
@@ -181,14 +223,14 @@ mod tests {
                     let is_near = |now: u128, then: u128| now * 4 >= then - then % 4 && now <= then * 4;
                     let (now, then) = (&tuned.measurement, &genesis.measurement);
                     assert!(is_near(now.epoch_blocks.into(), then.epoch_blocks.into()));
-                    assert!(is_near(now.bond_per_mbit, then.bond_per_mbit));
-                    assert!(is_near(now.challenger_bond, then.challenger_bond));
+                    assert!(is_near(tuned.registry.bond_per_mbit, genesis.registry.bond_per_mbit));
+                    assert!(is_near(tuned.registry.challenger_bond, genesis.registry.challenger_bond));
                     assert!(is_near(now.growth_step_bits_per_second.into(), then.growth_step_bits_per_second.into()));
                     let (now, then) = (tuned.token.full_pay_bits_per_second, genesis.token.full_pay_bits_per_second);
                     assert!(is_near(now.into(), then.into()));
                     // Pay for a bonded Mbit/s.
                     let bonded = |all: &Parameters| {
-                        U256::from(all.measurement.bond_per_mbit) * U256::from(all.token.full_pay_bits_per_second)
+                        U256::from(all.registry.bond_per_mbit) * U256::from(all.token.full_pay_bits_per_second)
                     };
                     let (now, then) = (bonded(&tuned), bonded(&genesis));
                     assert!((now + now / 1_000) * 4 >= then, "pay rises to more than four times");

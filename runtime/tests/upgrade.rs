@@ -13,12 +13,14 @@ use sp_runtime::{generic::Digest, traits::Header as _, Perbill, StateVersion};
 use std::collections::BTreeMap;
 use weir_primitives::{
     consensus::PreDigest,
-    interfaces::{CurrentBlock, Epochs},
+    interfaces::{CurrentBlock, Epochs, Participants},
+
     parameters::{former::V2, Parameters, RULES_VERSION},
+    registry::Standing,
     AccountId, Balance, BlockNumber, Epoch,
 };
 use weir_runtime::{
-    Balances, Bandwidth, Difficulty, Executive, Header, MultiBlockMigrations, Runtime, RuntimeCall, System, Token,
+    migrations::first_edition, status, Balances, Bandwidth, Difficulty, Executive, Header, MultiBlockMigrations, Registry, Runtime, RuntimeCall, System, Token,
     UncheckedExtrinsic,
 };
 
@@ -69,8 +71,11 @@ fn the_fixture_is_of_a_network_with_something_to_lose() {
     with_state(|| {
         assert_eq!(Token::on_chain_storage_version(), StorageVersion::new(1));
         assert!(Vestings::<Runtime>::iter().count() >= 3);
-        assert!(pallet_bandwidth::Providers::<Runtime>::iter().all(|(_, it)| it.guaranteed_bits_per_second > 0));
-        assert_eq!(pallet_bandwidth::Providers::<Runtime>::count(), 2);
+        assert!(first_edition::Providers::iter().all(|(_, it)| it.guaranteed_bits_per_second > 0 && it.bond > 0));
+        assert_eq!(first_edition::Providers::iter().count(), 2);
+        assert!(first_edition::Challengers::iter().count() >= 4);
+        let boosted = pallet_difficulty::Terms::<Runtime>::get().iter().any(|term| term.total_bits_per_second > 0);
+        assert!(boosted);
         assert!(System::block_number() > 3 * stored_parameters().measurement.epoch_blocks);
     });
 }
@@ -126,24 +131,44 @@ fn an_upgrade_keeps_the_parameters_and_the_epochs_go_on_where_they_were() {
         assert_eq!(parameters, old.into());
         assert_eq!(parameters.version, RULES_VERSION);
         parameters.check().unwrap();
-        assert_eq!(pallet_bandwidth::CurrentEpoch::<Runtime>::get(), Some(epoch));
-
-        let guaranteed = |account: &AccountId| {
-            pallet_bandwidth::Providers::<Runtime>::get(account).unwrap().guaranteed_bits_per_second
-        };
-        let providers: Vec<_> = pallet_bandwidth::Providers::<Runtime>::iter()
-            .map(|(account, it)| (account, it.guaranteed_bits_per_second))
-            .collect();
-        let paid = balances();
+        assert_eq!(Bandwidth::current(), epoch);
         while System::block_number() < epoch.end() {
             assert_eq!(Bandwidth::index_at(System::block_number()), epoch.index);
             make_block();
         }
         assert_eq!(Bandwidth::index_at(System::block_number()), epoch.index + 1);
-        // Providers are paid at the end of the epoch in which the upgrade was.
+    });
+}
+
+#[test]
+fn who_was_registered_is_so_in_the_registry_with_the_same_bond_and_is_drawn_from_the_next_epoch_on() {
+    with_state(|| {
+        let providers: Vec<_> = first_edition::Providers::iter().collect();
+        let challengers: Vec<_> = first_edition::Challengers::iter().collect();
+        let held: Vec<_> = pallet_balances::Holds::<Runtime>::iter().collect();
+        make_block();
+        let next = Bandwidth::index_at(System::block_number()) + 1;
         for (account, before) in providers {
-            assert!(balances()[&account] > paid[&account] || guaranteed(&account) < before);
+            let now = status::provider(&account).unwrap();
+            assert_eq!((now.bond, now.identity, now.mining_author), (before.bond, before.peer, before.mining_author));
+            assert_eq!(now.declared_bits_per_second, before.declared_bits_per_second);
+            assert_eq!((now.guaranteed_bits_per_second, now.from), (0, next), "nothing was measured of what it sends");
         }
+        for (account, before) in challengers {
+            let now = status::challenger(&account).unwrap();
+            assert_eq!((now.bond, now.identity), (before.bond, before.peer));
+            assert!(matches!(now.standing, Standing::Active { .. }), "{:?}", now.standing);
+        }
+        assert_eq!(first_edition::Providers::iter().count() + first_edition::Challengers::iter().count(), 0);
+        // But for the reward of the block's author no hold was touched.
+        let now: Vec<_> = pallet_balances::Holds::<Runtime>::iter().filter(|(account, _)| *account != AUTHOR).collect();
+        assert_eq!(now, held);
+        while Bandwidth::current().index <= next {
+            make_block();
+        }
+        let everybody = Registry::everybody(next);
+        assert_eq!((everybody.providers, everybody.challengers), (2, 4));
+        assert!(pallet_bandwidth::Plans::<Runtime>::get().is_some_and(|plan| plan.instants > 0));
     });
 }
 

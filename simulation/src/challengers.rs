@@ -58,14 +58,13 @@ pub fn account(kind: u8, number: u32) -> AccountId {
     AccountId::new(bytes)
 }
 
-/// A provider of a declared capacity, at a prefix of its own that no challenger has.
-pub fn drawn_provider(number: u32, declared: u64) -> DrawnProvider {
+/// A provider at a prefix of its own that no challenger has.
+pub fn drawn_provider(number: u32) -> DrawnProvider {
     let [low, mid, ..] = number.to_le_bytes();
     DrawnProvider {
         account: account(b'p', number),
         family: Family::V4,
         prefix: Some(Prefix::V4([100, mid, low])),
-        bits_per_second: measurement().challenger_bits_per_second(declared),
     }
 }
 
@@ -82,7 +81,6 @@ impl Challengers {
             let [low, mid, ..] = number.to_le_bytes();
             Candidate {
                 account: account(b'c', number),
-                class_bits_per_second: CLASS,
                 prefixes: vec![Prefix::V4([10, mid, low])],
                 from: if number < seniors { 0 } else { EPOCH },
                 until: None,
@@ -207,7 +205,7 @@ mod tests {
     fn who_is_jailed_is_drawn_no_more_until_it_comes_back() {
         let mut challengers = Challengers::new(17, 0);
         let drawn = |challengers: &Challengers| {
-            (0..20u8).any(|byte| challengers.committee(&[byte; 32], &drawn_provider(0, MBIT)).unwrap().contains(&3))
+            (0..20u8).any(|byte| challengers.committee(&[byte; 32], &drawn_provider(0)).unwrap().contains(&3))
         };
         assert!(drawn(&challengers));
         challengers.jail(3);

@@ -134,20 +134,24 @@ impl Checker {
                     }
                     let ratio = statuses[1].guaranteed_bits_per_second as f64
                         / statuses[0].guaranteed_bits_per_second.max(1) as f64;
-                    let holds = statuses.iter().all(|status| status.results.len() == WINDOW)
+                    let holds = statuses.iter().all(|status| status.results.0.len() == WINDOW)
                         && (ratio / RATIO - 1.0).abs() <= RATIO_OFF;
                     Ok(holds.then_some((statuses, ratio)))
                 },
             )
             .await?;
         for ((name, _, limit, _), status) in PROVIDERS.iter().zip(statuses) {
-            let last = status.last.ok_or("there is a guarantee without a challenge")?;
+            let (_, last) = status.last.ok_or("there is a guarantee without a challenge")?;
+            let (down, up) = status.directions_bits_per_second;
+            ensure(status.guaranteed_bits_per_second == down.min(up), "what is paid for is not the lower direction")?;
             self.show(
                 &format!("{name} has guaranteed bandwidth above zero and within its limit of {limit} Mbit/s + 5 %"),
                 format!(
-                    "{}, raw {}, {} reports",
-                    rate::show(status.guaranteed_bits_per_second),
-                    rate::show(last.raw_bits_per_second),
+                    "{} down and {} up, raw {} and {}, {} reports",
+                    rate::show(down),
+                    rate::show(up),
+                    rate::show(last.down.raw),
+                    rate::show(last.up.raw),
                     last.reports
                 ),
             );
@@ -237,20 +241,26 @@ impl Checker {
                 seen += 1;
                 all.add(&Money::of(node, seen).await?);
             }
-            if all.capacity_rewards > 0 {
+            if all.capacity_rewards > 0 && all.duty_rewards > 0 && all.batch_rewards > 0 {
                 break;
             }
-            self.wait(network, "a provider is rewarded", || async {
+            self.wait(network, "a provider, a challenger and an author of batches are rewarded", || async {
                 Ok((height_of(node, finalized(node).await?).await? > last).then_some(()))
             })
             .await?;
         }
         ensure(all.block_rewards >= seen, "there is a block without a reward")?;
         self.show(
-            "each reward of an author and a provider splits into a fifth that is liquid and the rest that vests",
+            "each reward of an author, a provider and a challenger splits into a fifth that is liquid and the rest that vests",
             format!(
-                "{} rewards of blocks and {} of capacity, {} planck = {} liquid + {} vesting",
-                all.block_rewards, all.capacity_rewards, all.rewarded, all.liquid, all.vesting
+                "{} rewards of blocks, {} of batches, {} of capacity, {} of duties: {} planck = {} liquid + {} vesting",
+                all.block_rewards,
+                all.batch_rewards,
+                all.capacity_rewards,
+                all.duty_rewards,
+                all.rewarded,
+                all.liquid,
+                all.vesting
             ),
         );
         let supply = supply(node, None).await?;
@@ -272,7 +282,7 @@ impl Checker {
         let known = height_of(&before, finalized(&before).await?).await?;
         let known_hash = block_at(&before, known).await?;
         let measured =
-            provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last).map_or(0, |last| last.epoch);
+            provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last).map_or(0, |(last, _)| last.epoch);
         network.nodes[victim].kill_and_restart()?;
         let node = network.nodes[victim].connect().await?;
         ensure(block_at(&node, known).await? == known_hash, "a depth-finalized block is gone after the power failure")?;
@@ -296,8 +306,8 @@ impl Checker {
             .wait(network, "measurement goes on after the power failure", || async {
                 let last = provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last);
                 Ok(last
-                    .filter(|last| last.epoch > measured + 1 && last.reports > 0)
-                    .map(|last| (last.epoch, last.reports)))
+                    .filter(|(challenge, last)| challenge.epoch > measured + 1 && last.reports > 0)
+                    .map(|(challenge, last)| (challenge.epoch, last.reports)))
             })
             .await?;
         self.show(
@@ -361,6 +371,8 @@ struct Money {
     vesting: u128,
     block_rewards: u64,
     capacity_rewards: u64,
+    duty_rewards: u64,
+    batch_rewards: u64,
 }
 
 impl Money {
@@ -386,6 +398,8 @@ impl Money {
                 match reward.reason {
                     runtime::runtime_types::pallet_token::Reason::Block => money.block_rewards += 1,
                     runtime::runtime_types::pallet_token::Reason::Capacity => money.capacity_rewards += 1,
+                    runtime::runtime_types::pallet_token::Reason::Duties => money.duty_rewards += 1,
+                    runtime::runtime_types::pallet_token::Reason::Batch => money.batch_rewards += 1,
                 }
             }
         }
@@ -402,5 +416,7 @@ impl Money {
         self.vesting += other.vesting;
         self.block_rewards += other.block_rewards;
         self.capacity_rewards += other.capacity_rewards;
+        self.duty_rewards += other.duty_rewards;
+        self.batch_rewards += other.batch_rewards;
     }
 }

@@ -214,16 +214,21 @@ pub async fn table(network: &mut Network, ledger: &mut Ledger) -> Result<String>
     }
     let node = reachable.ok_or("no node answers")?;
 
-    writeln!(out, "\n{:<12} {:>14} {:>14} {:>14} {:>9}  boosts", "provider", "limit", "raw", "guaranteed", "reports")?;
+    writeln!(
+        out,
+        "\n{:<12} {:>14} {:>14} {:>14} {:>14} {:>9}  boosts",
+        "provider", "limit", "raw down", "raw up", "guaranteed", "reports"
+    )?;
     for (name, secret, limit, validator) in PROVIDERS {
         let status = provider(&node, secret).await?;
-        let last = status.as_ref().and_then(|status| status.last);
+        let last = status.as_ref().and_then(|status| status.last).map(|(_, outcome)| outcome);
         let shown = |bits: Option<u64>| bits.map_or_else(|| "-".to_string(), rate::show);
         writeln!(
             out,
-            "{name:<12} {:>14} {:>14} {:>14} {:>9}  {}",
+            "{name:<12} {:>14} {:>14} {:>14} {:>14} {:>9}  {}",
             rate::show(limit * 1_000_000),
-            shown(last.map(|last| last.raw_bits_per_second)),
+            shown(last.map(|last| last.down.raw)),
+            shown(last.map(|last| last.up.raw)),
             shown(status.as_ref().map(|status| status.guaranteed_bits_per_second)),
             last.map_or_else(|| "-".into(), |last| last.reports.to_string()),
             VALIDATORS[validator].0

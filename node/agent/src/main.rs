@@ -31,7 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Provide bandwidth: register, and be measured once per epoch.
+    /// Provide bandwidth: register, and be measured when the draw says so.
     Provide(Provide),
     /// Measure providers, when the draw says so.
     Challenge(Challenge),
@@ -73,13 +73,10 @@ struct Provide {
     #[command(flatten)]
     account: Account,
 
-    /// Where measurement packets are taken: the one UDP port that a home router has to forward.
-    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:40400")]
+    /// Where measurement packets are sent from and taken: no router has to forward anything. An IPv6 address, as `[::]:0`, has this
+    /// line measured over IPv6.
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
     listen: SocketAddr,
-
-    /// The address under which the world reaches it, if it is another one.
-    #[arg(long, value_name = "IP:PORT")]
-    external: Option<SocketAddr>,
 
     /// The capacity to declare, for which a bond is held. By default the limit.
     #[arg(long, value_name = "RATE", required_unless_present = "limit")]
@@ -235,7 +232,6 @@ async fn run(command: Command) -> Result<(), Fatal> {
             let settings = provider::Settings {
                 key: identity::account_key(args.account.suri.as_deref(), args.account.key_file.as_ref())?,
                 identity: identity::Identity::load_or_make(&args.account.base_path)?,
-                external: external(args.listen, args.external)?,
                 listen: args.listen,
                 nodes: args.nodes.nodes,
                 declared_bits_per_second: declared.bits_per_second,

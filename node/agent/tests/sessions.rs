@@ -186,7 +186,7 @@ async fn terms_that_nobody_would_take_are_refused_and_the_stream_goes_on() {
         channel.send(&ToChallenger::Invite(by_hand(terms))).await.unwrap();
         assert_eq!(answer_to(&mut channel).await.unwrap(), ToProver::Refused(refusal));
     }
-    let chain = Subject::Chain { genesis: [0; 32], epoch: 0, position: 0 };
+    let chain = Subject::Chain { genesis: [0; 32], seed: [0; 32], provider: [0; 32] };
     channel.send(&ToChallenger::Invite(chain)).await.unwrap();
     assert_eq!(answer_to(&mut channel).await.unwrap(), ToProver::Refused(Refusal::UnknownChallenge));
 }

@@ -14,7 +14,9 @@ use std::net::{IpAddr, SocketAddr};
 /// The most bytes of a message of a prover: a proof with the bitmap of the longest train.
 pub const MAX_TO_CHALLENGER_BYTES: usize = MAX_BITMAP_BYTES + 256;
 /// The most bytes of a message of a challenger: a count with all its steps.
-pub const MAX_TO_PROVER_BYTES: usize = 2 * MAX_STEPS + 256;
+pub const MAX_TO_PROVER_BYTES: usize = 2 * MAX_STEPS + 768;
+/// The most bytes of a report to a chain.
+pub const MAX_REPORT_BYTES: usize = 256;
 
 /// Which way packets go, seen from the prover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
@@ -72,14 +74,14 @@ impl From<Endpoint> for SocketAddr {
 /// Which measurement is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Subject {
-    /// A challenge that the chain drew. Its terms are on chain.
+    /// A challenge that the chain drew, in both directions, down first. Its terms are on chain.
     Chain {
         /// Of which chain.
         genesis: [u8; 32],
-        /// The epoch of the challenge.
-        epoch: u32,
-        /// The prover's position in it.
-        position: u32,
+        /// What the challenge was drawn from.
+        seed: [u8; 32],
+        /// The account of the prover.
+        provider: [u8; 32],
     },
     /// One by hand, on the prover's terms.
     ByHand {
@@ -95,16 +97,31 @@ pub enum Subject {
 impl Subject {
     /// Whether it is settled where the prover takes packets, before the challenger sees any of its own.
     pub fn has_endpoint(&self) -> bool {
-        !matches!(self, Self::ByHand { endpoint: None, .. })
+        matches!(self, Self::ByHand { endpoint: Some(_), .. })
     }
 
-    /// What a prover signs:
-    /// `"weir:proof:v2" ‖ SCALE(subject, challenger's peer key, root, BLAKE3(bitmap))`.
+    /// What a prover signs: for a chain `"weir:commitment:v2" ‖ SCALE(genesis, seed, challenger's peer key, commitment)`, by hand
+    /// `"weir:proof:v3" ‖ SCALE(subject, challenger's peer key, commitment)`, where the commitment is that of [`commitment_hash`].
     pub fn proof_payload(&self, challenger: &[u8; 32], root: &[u8; 32], bitmap: &[u8]) -> Vec<u8> {
-        let mut payload = b"weir:proof:v2".to_vec();
-        (self, challenger, root, blake3::hash(bitmap).as_bytes()).encode_to(&mut payload);
-        payload
+        let commitment = commitment_hash(root, bitmap);
+        match self {
+            Self::Chain { genesis, seed, .. } => {
+                let mut payload = b"weir:commitment:v2".to_vec();
+                (genesis, seed, challenger, commitment).encode_to(&mut payload);
+                payload
+            },
+            Self::ByHand { .. } => {
+                let mut payload = b"weir:proof:v3".to_vec();
+                (self, challenger, commitment).encode_to(&mut payload);
+                payload
+            },
+        }
     }
+}
+
+/// What names a commitment: BLAKE3(root ‖ bitmap).
+pub fn commitment_hash(root: &[u8; 32], bitmap: &[u8]) -> [u8; 32] {
+    *blake3::Hasher::new().update(root).update(bitmap).finalize().as_bytes()
 }
 
 /// A step of the comparison of clocks, as in the symmetric mode of NTP (RFC 5905): either side can take offset and round
@@ -170,10 +187,25 @@ pub enum ToProver {
         /// How fast to send: less than was agreed, if the challenger is sent to by others at the same time.
         bits_per_second: u64,
     },
-    /// What is reported.
+    /// What is reported, by hand.
     Counted(Counted),
     /// The challenger does not take part, or does not count.
     Refused(Refusal),
+    /// What is reported to a chain.
+    Reported(Reported),
+}
+
+/// A report to a chain, and what it was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Reported {
+    /// The report, as the chain encodes it.
+    pub report: Vec<u8>,
+    /// The challenger's signature of it, as the chain wants it.
+    pub signature: [u8; 64],
+    /// What was counted of what the challenger sent.
+    pub down: Counted,
+    /// What was counted of what the prover sent.
+    pub up: Counted,
 }
 
 /// What a challenger counted.
@@ -284,8 +316,8 @@ mod tests {
     #[test]
     fn the_encodings_never_change() {
         let le = |number: u64| number.to_le_bytes().to_vec();
-        let chain = Subject::Chain { genesis: [1; 32], epoch: 2, position: 3 };
-        assert_eq!(chain.encode(), [vec![0], vec![1; 32], vec![2, 0, 0, 0, 3, 0, 0, 0]].concat());
+        let chain = Subject::Chain { genesis: [1; 32], seed: [2; 32], provider: [3; 32] };
+        assert_eq!(chain.encode(), [vec![0], vec![1; 32], vec![2; 32], vec![3; 32]].concat());
         let by_hand = Subject::ByHand { id: [4; 32], terms: TERMS, endpoint: None };
         let mut expected = [vec![1], vec![4; 32], vec![1], le(2), le(500_000), le(8_000_000), vec![0]].concat();
         assert_eq!(by_hand.encode(), expected);
@@ -339,9 +371,12 @@ mod tests {
 
     #[test]
     fn the_signed_bytes_are_those_of_the_specification() {
-        let subject = Subject::Chain { genesis: [1; 32], epoch: 2, position: 3 };
-        let bitmap_hash = blake3::hash(&[6]);
-        let expected = [b"weir:proof:v2".as_slice(), &subject.encode(), &[4; 32], &[5; 32], bitmap_hash.as_bytes()];
+        let commitment = *blake3::hash(&[[5; 32].as_slice(), &[6]].concat()).as_bytes();
+        let subject = Subject::Chain { genesis: [1; 32], seed: [2; 32], provider: [3; 32] };
+        let expected = [b"weir:commitment:v2".as_slice(), &[1; 32], &[2; 32], &[4; 32], &commitment];
+        assert_eq!(subject.proof_payload(&[4; 32], &[5; 32], &[6]), expected.concat());
+        let subject = Subject::ByHand { id: [1; 32], terms: TERMS, endpoint: None };
+        let expected = [b"weir:proof:v3".as_slice(), &subject.encode(), &[4; 32], &commitment];
         assert_eq!(subject.proof_payload(&[4; 32], &[5; 32], &[6]), expected.concat());
     }
 
@@ -368,7 +403,10 @@ mod tests {
             reordered: 0,
             arrivals: vec![0; MAX_STEPS],
         };
-        assert!(ToProver::Counted(counted).encoded_size() <= MAX_TO_PROVER_BYTES);
+        assert!(ToProver::Counted(counted.clone()).encoded_size() <= MAX_TO_PROVER_BYTES);
+        let down = Counted { arrivals: Vec::new(), ..counted.clone() };
+        let reported = Reported { report: vec![0; MAX_REPORT_BYTES], signature: [0; 64], down, up: counted };
+        assert!(ToProver::Reported(reported).encoded_size() <= MAX_TO_PROVER_BYTES);
     }
 
     #[test]

@@ -8,33 +8,66 @@ use crate::{
     types::{Instant, Plan},
     Config, Event, Instants, Pallet, Plans,
 };
+use crate::weights::WeightInfo;
 use frame_support::traits::Get;
 use sp_runtime::SaturatedConversion;
 use weir_primitives::{
-    interfaces::{CurrentBlock, Everybody, Participants},
+    interfaces::{CurrentBlock, Everybody, HasRoom, Participants},
     measurement::lottery::{
         groups::Group,
         instants::{height, seed, Demand},
         Seed,
     },
-    parameters::Measurement,
+    parameters::{Measurement, Parameters},
     BlockNumber, Epoch, EpochIndex, Hash, UnixMilliseconds,
 };
 
+/// How many blocks there should be between the start of a challenge and its deadline.
+fn blocks_of_a_deadline(parameters: &Parameters) -> u64 {
+    parameters.measurement.report_deadline.checked_div(parameters.consensus.block_time.max(1)).unwrap_or(0)
+}
+
+impl<T: Config> HasRoom for Pallet<T> {
+    /// Where instants are as many as are needed, twelve of them must do for the lines and for the batches; and all slots must be passed over
+    /// before the next instant, half as many drawn as there are on average.
+    fn has_room_for(wanted: u64) -> bool {
+        let (Some(parameters), Some(plan)) = (T::Parameters::get(), Self::last_plan()) else { return false };
+        let next = plan.epoch.index.saturating_add(1);
+        let demand = Self::demand(next, wanted, &parameters);
+        if parameters.measurement.instants == 0 && !demand.is_met() {
+            return false;
+        }
+        let Plan { epoch, instants, one_in } = Self::plan_of(plan.epoch.next(parameters.measurement.epoch_blocks), &demand, &parameters);
+        let blocks = epoch.blocks.checked_div(instants).unwrap_or(0);
+        let slots = u64::from(T::Participants::everybody(next).provider_slots).saturating_add(1);
+        let drawn = u64::from(demand.providers).saturating_mul(3).div_ceil(u64::from(one_in).saturating_mul(2).max(1));
+        let needed = T::WeightInfo::pass_slot().saturating_mul(slots).saturating_add(T::WeightInfo::evaluate(TYPICAL_LOOKS).saturating_mul(drawn));
+        needed.all_lte(T::SweepWeight::get().saturating_mul(blocks.into()))
+    }
+}
+
+/// How many looks at the table of challengers a committee takes where nearly all of them can be members.
+const TYPICAL_LOOKS: u32 = 32;
+
 impl<T: Config> Pallet<T> {
     /// What is measured in an epoch.
-    pub(crate) fn plan(epoch: Epoch, measurement: &Measurement) -> Plan {
-        if measurement.instants > 0 {
-            return Plan { epoch, instants: measurement.instants.min(epoch.blocks), one_in: 1 };
+    pub(crate) fn plan(epoch: Epoch, parameters: &Parameters) -> Plan {
+        Self::plan_of(epoch, &Self::demand(epoch.index, 0, parameters), parameters)
+    }
+
+    fn plan_of(epoch: Epoch, demand: &Demand, parameters: &Parameters) -> Plan {
+        let fixed = parameters.measurement.instants;
+        if fixed > 0 {
+            return Plan { epoch, instants: fixed.min(epoch.blocks), one_in: 1 };
         }
-        let instants = Self::demand(epoch, 0, measurement).instants().min(epoch.blocks);
+        let instants = demand.instants().min(epoch.blocks);
         Plan { epoch, instants, one_in: instants }
     }
 
     /// What the providers of an epoch need, if some bits per second more are wanted.
-    pub(crate) fn demand(epoch: Epoch, more: u64, measurement: &Measurement) -> Demand {
-        let Everybody { wanted, class, providers, .. } = T::Participants::everybody(epoch.index);
-        let blocks = measurement.report_deadline.checked_div(T::BlockTime::get().max(1)).unwrap_or(0);
+    fn demand(epoch: EpochIndex, more: u64, parameters: &Parameters) -> Demand {
+        let Everybody { wanted, class, providers, .. } = T::Participants::everybody(epoch);
+        let blocks = blocks_of_a_deadline(parameters);
         let batches = blocks.saturating_mul(T::BatchesPerBlock::get().into()).checked_div(3).unwrap_or(0);
         Demand {
             wanted_bits_per_second: wanted.saturating_add(more.into()),
@@ -92,9 +125,8 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Whether too few blocks came for the reports of an instant: less than a third of those that there should have been.
-    pub(crate) fn had_few_blocks(instant: &Instant, measurement: &Measurement) -> bool {
-        let expected = measurement.report_deadline.checked_div(T::BlockTime::get().max(1)).unwrap_or(0);
-        u64::from(instant.blocks).saturating_mul(3) < expected
+    pub(crate) fn had_few_blocks(instant: &Instant, parameters: &Parameters) -> bool {
+        u64::from(instant.blocks).saturating_mul(3) < blocks_of_a_deadline(parameters)
     }
 
     /// Whether an instant will be: it has no seed yet, or comes after all that were opened.

@@ -35,6 +35,7 @@ mod instants;
 #[cfg(test)]
 mod mock;
 mod reports;
+mod status;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -46,18 +47,18 @@ use frame_system::{ensure_authorized, pallet_prelude::*};
 pub use pallet::*;
 use sp_arithmetic::Perbill;
 use sp_core::ed25519;
-use types::{Batch, Challenge, Instant, Outcome, Plan, SignedReport, Taken, Window};
+use types::{Batch, Instant, Plan, SignedReport, Taken, Window};
 use weights::WeightInfo;
 use weir_primitives::{
-    interfaces::{CurrentBlock, Epochs, OnDuty, OnEpochBorder, OnIncluded, Participants},
+    interfaces::{CurrentBlock, Epochs, OnDuty, OnEpochBorder, OnIncluded, OnMeasured, Participants},
     measurement::{
-        challenge::{member_payload, MemberReport},
+        challenge::{member_payload, Challenge, MemberReport, Outcome},
         duties::Record,
         lottery::Seed,
         PeerKey,
     },
     parameters::{Measurement, Parameters},
-    AccountId, BlockNumber, Epoch, EpochIndex, Hash, Milliseconds, UnixMilliseconds,
+    AccountId, BlockNumber, Epoch, EpochIndex, Hash, UnixMilliseconds,
 };
 
 /// How many instants can wait to be evaluated: those of an epoch and of the one before.
@@ -88,17 +89,15 @@ pub mod pallet {
         type Participants: Participants;
         /// Is told of the start of each epoch.
         type OnEpochBorder: OnEpochBorder;
+        /// Is told who was measured.
+        type OnMeasured: OnMeasured;
         /// Is told who included a batch first.
         type OnIncluded: OnIncluded;
         /// Is told what challengers did.
         type OnDuty: OnDuty;
-        /// The wanted time between two blocks.
-        type BlockTime: Get<Milliseconds>;
         /// How many batches of reports a block takes at the most.
         #[pallet::constant]
         type BatchesPerBlock: Get<u32>;
-        /// What passing over one slot costs, if it was drawn.
-        type SlotWeight: Get<Weight>;
         /// What passing over slots may cost in one block.
         type SweepWeight: Get<Weight>;
         /// What calls and hooks cost.
@@ -228,7 +227,7 @@ pub mod pallet {
                     let epoch = last.map_or(Epoch::initial(measurement.epoch_blocks), |plan| {
                         plan.epoch.next(measurement.epoch_blocks)
                     });
-                    Self::start_epoch(epoch, measurement)
+                    Self::start_epoch(epoch, &parameters)
                 },
             };
             Self::open_instants(number, &plan, measurement);
@@ -237,7 +236,7 @@ pub mod pallet {
                 Self::note_no_reports();
                 return weight;
             }
-            weight.saturating_add(Self::sweep(measurement, T::SweepWeight::get()))
+            weight.saturating_add(Self::sweep(&parameters, T::SweepWeight::get()))
         }
     }
 
@@ -313,16 +312,16 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Begins an epoch. Who takes part is told first, since what they count of it is asked for after that.
-    fn start_epoch(epoch: Epoch, measurement: &Measurement) -> Plan {
+    fn start_epoch(epoch: Epoch, parameters: &Parameters) -> Plan {
         let parent: Hash = frame_system::Pallet::<T>::parent_hash();
         let plan = Plan { epoch, instants: 0, one_in: 1 };
         Plans::<T>::put(plan);
         T::Participants::start_epoch(epoch.index, &parent.0);
         let everybody = T::Participants::everybody(epoch.index);
         Self::jail_worst(epoch.index, everybody.challengers);
-        let plan = Self::plan(epoch, measurement);
+        let plan = Self::plan(epoch, parameters);
         Plans::<T>::put(plan);
-        T::OnEpochBorder::on_epoch_border(epoch, &everybody, everybody.seniors >= measurement.least_seniors);
+        T::OnEpochBorder::on_epoch_border(epoch, &everybody, everybody.seniors >= parameters.measurement.least_seniors);
         Self::deposit_event(Event::EpochStarted { plan });
         plan
     }

@@ -140,7 +140,7 @@ pub fn parameters() -> Parameters {
             unbonding_blocks: 40,
             slow_admission: false,
             admission_fee: 0,
-            class_cap_bits_per_second: 1_000_000_000,
+            class_bits_per_second: 1_000_000_000,
             most_joining: 1_000,
         },
         token: Token { emission_divisor: 1_000, vesting_blocks: 96, full_pay_bits_per_second: 1 },
@@ -183,7 +183,7 @@ impl CurrentBlock for Clock {
 pub struct Room;
 
 impl HasRoom for Room {
-    fn has_room_for(_: u64, _: u64) -> bool {
+    fn has_room_for(_: u64) -> bool {
         true
     }
 }
@@ -212,7 +212,6 @@ pub fn take_duties() -> Vec<(AccountId, u64)> {
 }
 
 frame_support::parameter_types! {
-    pub const OfASlot: Weight = Weight::from_parts(1_000, 0);
     pub const OfASweep: Weight = Weight::from_parts(4_000, 0);
 }
 
@@ -221,11 +220,10 @@ impl pallet_bandwidth::Config for Test {
     type CurrentBlock = Clock;
     type Participants = Registry;
     type OnEpochBorder = ();
+    type OnMeasured = ();
     type OnIncluded = Listener;
     type OnDuty = Listener;
-    type BlockTime = ConstU64<BLOCK_TIME>;
     type BatchesPerBlock = ConstU32<3>;
-    type SlotWeight = OfASlot;
     type SweepWeight = OfASweep;
     type WeightInfo = ();
 }
@@ -235,6 +233,7 @@ impl pallet_registry::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Rules = TestParameters;
     type GrowthStep = ConstU64<250_000_000>;
+    type MostDeclared = ConstU64<2_666_666_666>;
     type Epochs = Bandwidth;
     type HasRoom = Room;
     type OnGuaranteed = ();
@@ -267,7 +266,7 @@ pub fn challenge(id: u8) {
     let endpoint = endpoint::encode(([10, 0, id, 1], 4_000).into(), Service::Control).try_into().unwrap();
     let origin = RuntimeOrigin::signed(account(id));
     let endpoints = vec![endpoint].try_into().unwrap();
-    Registry::register_challenger(origin, 1_000_000_000, key.public(), proof, endpoints).unwrap();
+    Registry::register_challenger(origin, key.public(), proof, endpoints).unwrap();
 }
 
 /// Goes on by a block that is dated so long after the one before.
@@ -301,12 +300,12 @@ pub struct Sat {
     pub committee: Vec<AccountId>,
 }
 
-pub fn sat(challenge: crate::types::Challenge) -> Option<Sat> {
+pub fn sat(challenge: weir_primitives::measurement::challenge::Challenge) -> Option<Sat> {
     let instant = Bandwidth::instant(challenge.epoch, challenge.instant)?;
     let seed = instant.seed?;
     let provider = Registry::provider(challenge.slot, challenge.epoch)?;
     let measurement = parameters().measurement;
-    let slots = Bandwidth::committee_of(&provider, &instant, &seed, &measurement)?;
+    let slots = Bandwidth::committee_of(&provider, &instant, &seed, &measurement).0?;
     let committee =
         slots.into_iter().map(|slot| <Registry as Participants>::challenger(slot, challenge.epoch).unwrap().0);
     Some(Sat { provider, seed, committee: committee.collect() })

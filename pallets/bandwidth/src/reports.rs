@@ -1,25 +1,27 @@
 //! Reports: who may hand in what, and until when. Everything is decided by the contents of a call, before a block is filled with it.
 
 use crate::{
-    types::{Batch, Challenge, Instant, SignedReport},
+    types::{Batch, Instant, SignedReport},
+    weights::WeightInfo,
     Batches, Config, Error, Event, InBlock, Instants, Pallet, Reports,
 };
 use alloc::vec::Vec;
 use codec::Encode;
+use core::cell::Cell;
 use frame_support::{ensure, pallet_prelude::*, traits::Get};
 use sp_core::ed25519;
 use sp_io::crypto::ed25519_verify;
 use weir_primitives::{
     interfaces::{CurrentBlock, EpochProvider, OnIncluded, Participants},
     measurement::{
-        challenge::{batch_payload, commitment_payload, member_payload},
+        challenge::{batch_payload, commitment_payload, member_payload, Challenge},
         lottery::{
-            committee::{committee, DrawnProvider, Rules as CommitteeRules},
+            committee::{committee, Candidate, DrawnProvider, Rules as CommitteeRules, Table, CANDIDATES_PER_MEMBER},
             Seed,
         },
         PeerKey,
     },
-    parameters::Measurement,
+    parameters::{Measurement, MAX_COMMITTEE},
     AccountId, Hash,
 };
 
@@ -27,6 +29,30 @@ use weir_primitives::{
 /// could push them out of a pool or a block would decide who is paid. There are no more of them than one batch and n reports for each provider
 /// that was drawn.
 const PRIORITY: u64 = u64::MAX / 2;
+
+/// The most looks at the table of challengers that a committee takes.
+pub(crate) const MOST_LOOKS: u32 = MAX_COMMITTEE.saturating_mul(CANDIDATES_PER_MEMBER);
+
+/// A table that counts how often it is looked at.
+struct Watched<C> {
+    table: C,
+    looks: Cell<u32>,
+}
+
+impl<C: Table> Table for Watched<C> {
+    fn slots(&self) -> u32 {
+        self.table.slots()
+    }
+
+    fn seniors(&self) -> u32 {
+        self.table.seniors()
+    }
+
+    fn candidate(&self, slot: u32) -> Option<Candidate> {
+        self.looks.set(self.looks.get().saturating_add(1));
+        self.table.candidate(slot)
+    }
+}
 
 /// A challenge that takes reports now.
 pub(crate) struct Drawn {
@@ -36,27 +62,25 @@ pub(crate) struct Drawn {
 }
 
 impl<T: Config> Pallet<T> {
-    /// The committee of a provider, in its order; nobody where there is none.
-    pub fn committee_of(
+    /// The committee of a provider, in its order; nobody where there is none. Also says how many looks at the table of challengers it took.
+    pub(crate) fn committee_of(
         provider: &EpochProvider,
         instant: &Instant,
         seed: &Seed,
         measurement: &Measurement,
-    ) -> Option<Vec<u32>> {
+    ) -> (Option<Vec<u32>>, u32) {
         let drawn = DrawnProvider {
             account: provider.account.clone(),
             family: provider.family,
             prefix: provider.prefix.filter(|_| measurement.groups_prefixes),
-            // What a challenge can count, whatever was declared: a declaration that no committee could serve would else keep a
-            // window as it is.
-            bits_per_second: measurement.challenger_bits_per_second(provider.wanted),
         };
         let rules = CommitteeRules {
             members: measurement.committee,
             prefixes_differ: measurement.groups_prefixes,
             limits_juniors: measurement.groups_prefixes,
         };
-        committee(seed, instant.epoch, &drawn, &rules, &T::Participants::challengers(instant.epoch))
+        let table = Watched { table: T::Participants::challengers(instant.epoch), looks: Cell::new(0) };
+        (committee(seed, instant.epoch, &drawn, &rules, &table), table.looks.get())
     }
 
     /// Looks up a challenge that takes reports now.
@@ -73,13 +97,15 @@ impl<T: Config> Pallet<T> {
         Ok(Drawn { instant, seed, provider })
     }
 
-    /// The accounts and identities of the committee, in its order: the walk that finds it costs the most, and comes after the prover's signature.
-    fn members(drawn: &Drawn) -> Result<Vec<(AccountId, PeerKey)>, Error<T>> {
+    /// The accounts and identities of the committee, in its order, and how many looks that took: the walk that finds it costs the most, and comes
+    /// after the prover's signature.
+    fn members(drawn: &Drawn) -> Result<(Vec<(AccountId, PeerKey)>, u32), Error<T>> {
         let measurement = Self::measurement()?;
-        let slots = Self::committee_of(&drawn.provider, &drawn.instant, &drawn.seed, &measurement)
-            .ok_or(Error::<T>::NoSuchChallenge)?;
+        let (slots, looks) = Self::committee_of(&drawn.provider, &drawn.instant, &drawn.seed, &measurement);
+        let slots = slots.ok_or(Error::<T>::NoSuchChallenge)?;
         let members = slots.into_iter().map(|slot| T::Participants::challenger(slot, drawn.instant.epoch));
-        members.collect::<Option<Vec<_>>>().ok_or(Error::<T>::NoSuchChallenge)
+        let members = members.collect::<Option<Vec<_>>>().ok_or(Error::<T>::NoSuchChallenge)?;
+        Ok((members, looks))
     }
 
     fn check_member(
@@ -94,12 +120,12 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    /// Checks a batch, cheap things first.
+    /// Checks a batch, cheap things first, and says how many looks at the table of challengers that took.
     pub(crate) fn check_batch(
         challenge: Challenge,
         batch: &Batch,
         prover: &ed25519::Signature,
-    ) -> Result<(), Error<T>> {
+    ) -> Result<u32, Error<T>> {
         ensure!(Self::batches_in_block() < T::BatchesPerBlock::get(), Error::<T>::NoRoom);
         // In the order of the committee, each member once.
         let ordered = batch.iter().zip(batch.iter().skip(1)).all(|(a, b)| a.place < b.place);
@@ -109,8 +135,9 @@ impl<T: Config> Pallet<T> {
         let genesis = Self::genesis_hash();
         let payload = batch_payload(genesis, &drawn.seed, &drawn.provider.account, &batch.encode());
         ensure!(ed25519_verify(prover, &payload, &drawn.provider.identity), Error::<T>::BadSignature);
-        let members = Self::members(&drawn)?;
-        batch.iter().try_for_each(|signed| Self::check_member(&drawn, &members, genesis, signed))
+        let (members, looks) = Self::members(&drawn)?;
+        batch.iter().try_for_each(|signed| Self::check_member(&drawn, &members, genesis, signed))?;
+        Ok(looks)
     }
 
     /// Checks the report of a member that the prover left out: it has the prover's word for what it checked.
@@ -118,17 +145,18 @@ impl<T: Config> Pallet<T> {
         challenge: Challenge,
         signed: &SignedReport,
         prover: &ed25519::Signature,
-    ) -> Result<(), Error<T>> {
+    ) -> Result<u32, Error<T>> {
         ensure!(Self::singles_in_block() < T::BatchesPerBlock::get(), Error::<T>::NoRoom);
         Self::ensure_new(challenge, core::slice::from_ref(signed))?;
         let drawn = Self::drawn(challenge)?;
         let genesis = Self::genesis_hash();
         // Whoever is at the place must have signed, and have been committed to.
-        let members = Self::members(&drawn)?;
+        let (members, looks) = Self::members(&drawn)?;
         let (_, member) = members.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
         let payload = commitment_payload(genesis, &drawn.seed, member, &signed.report.commitment);
         ensure!(ed25519_verify(prover, &payload, &drawn.provider.identity), Error::<T>::BadSignature);
-        Self::check_member(&drawn, &members, genesis, signed)
+        Self::check_member(&drawn, &members, genesis, signed)?;
+        Ok(looks)
     }
 
     /// Whether a call says anything that is not known yet.
@@ -189,19 +217,19 @@ impl<T: Config> Pallet<T> {
 
     /// What the pool and a block are told of a call that hands in reports.
     pub(crate) fn validity(
-        checked: Result<(), Error<T>>,
+        checked: Result<u32, Error<T>>,
         challenge: Challenge,
         single: Option<u8>,
         reports: usize,
     ) -> TransactionValidityWithRefund {
-        match checked {
-            Ok(()) => (),
+        let looks = match checked {
+            Ok(looks) => looks,
             // Those that hear of it before the block are to keep it.
             Err(Error::NotYet) => return Err(InvalidTransaction::Future.into()),
             Err(Error::NoRoom) => return Err(InvalidTransaction::ExhaustsResources.into()),
             Err(Error::BadSignature) => return Err(InvalidTransaction::BadProof.into()),
             Err(_) => return Err(InvalidTransaction::Stale.into()),
-        }
+        };
         let reports = u64::try_from(reports).unwrap_or(u64::MAX);
         let priority = if single.is_none() { PRIORITY.saturating_add(reports) } else { PRIORITY };
         let longevity = Self::blocks_left(challenge);
@@ -211,18 +239,22 @@ impl<T: Config> Pallet<T> {
             .longevity(longevity)
             .propagate(true)
             .into();
-        Ok((validity, Weight::zero()))
+        // Of the walk, which is paid for at its longest, what it did not take is given back.
+        let walked = T::WeightInfo::look().saturating_mul(looks.into());
+        let longest = T::WeightInfo::look().saturating_mul(MOST_LOOKS.into());
+        Ok((validity, longest.saturating_sub(walked)))
     }
 
-    /// In how many blocks a challenge takes no more reports, if they come on time.
+    /// In how many blocks a challenge takes no more reports, if they come as fast as they may.
     fn blocks_left(challenge: Challenge) -> u64 {
-        let (Some(instant), Ok(measurement)) = (Self::instant(challenge.epoch, challenge.instant), Self::measurement())
+        let (Some(instant), Some(parameters)) =
+            (Self::instant(challenge.epoch, challenge.instant), T::Parameters::get())
         else {
             return 1;
         };
-        let deadline = instant.start.saturating_add(measurement.report_deadline);
+        let deadline = instant.start.saturating_add(parameters.measurement.report_deadline);
         let left = deadline.saturating_sub(T::CurrentBlock::timestamp());
-        left.checked_div(T::BlockTime::get().max(1)).unwrap_or(1).max(1)
+        left.checked_div(parameters.consensus.least_block_interval.max(1)).unwrap_or(1).max(1)
     }
 
     /// Marks what is open as void from a block on that took no reports.

@@ -1,23 +1,22 @@
 //! Evaluation: after each deadline all slots are passed over, some in each block, and what was drawn is booked.
 
 use crate::{
-    types::{Challenge, Instant, Outcome, Window},
+    types::{Instant, Window},
+    weights::WeightInfo,
     Batches, Config, Event, Evictions, Instants, JailCandidates, Pallet, Records, Reports, Windows,
 };
 use alloc::vec::Vec;
-use frame_support::{
-    traits::Get,
-    weights::{Weight, WeightMeter},
-};
+use frame_support::weights::{Weight, WeightMeter};
 use sp_arithmetic::Perbill;
 use weir_primitives::{
-    interfaces::{CurrentBlock, EpochProvider, OnDuty, Participants},
+    interfaces::{CurrentBlock, EpochProvider, OnDuty, OnMeasured, Participants},
     measurement::{
-        challenge::{evaluate, Evaluation, Measured, MemberReport, Rules},
+        challenge::{evaluate, Challenge, Evaluation, Measured, MemberReport, Outcome, Rules},
         duties::{most_jailed, Attendance, Entry, Record},
         estimator::Limits,
+        lottery::committee::CANDIDATES_PER_MEMBER,
     },
-    parameters::Measurement,
+    parameters::{Measurement, Parameters},
     AccountId, EpochIndex,
 };
 
@@ -30,8 +29,11 @@ const UNMEASURED_FOR: EpochIndex = 12;
 
 impl<T: Config> Pallet<T> {
     /// Passes over slots of the oldest instant whose deadline is past, as many as there is weight for.
-    pub(crate) fn sweep(measurement: &Measurement, limit: Weight) -> Weight {
+    pub(crate) fn sweep(parameters: &Parameters, limit: Weight) -> Weight {
+        let measurement = &parameters.measurement;
         let mut meter = WeightMeter::with_limit(limit);
+        let most_looks = measurement.committee.saturating_mul(CANDIDATES_PER_MEMBER);
+        let most = T::WeightInfo::pass_slot().saturating_add(T::WeightInfo::evaluate(most_looks));
         let now = T::CurrentBlock::timestamp();
         let is_due = |it: &Instant| now > it.start.saturating_add(measurement.report_deadline);
         let epoch = Self::last_plan().map_or(0, |plan| plan.epoch.index);
@@ -43,14 +45,17 @@ impl<T: Config> Pallet<T> {
                     Self::forget(&forgotten);
                     continue;
                 }
-                instant.is_void |= Self::had_few_blocks(instant, measurement);
+                instant.is_void |= Self::had_few_blocks(instant, parameters);
                 while instant.next_slot < instant.slots {
-                    if meter.try_consume(T::SlotWeight::get()).is_err() {
+                    if !meter.can_consume(most) {
                         return;
                     }
                     let slot = instant.next_slot;
                     instant.next_slot = slot.saturating_add(1);
-                    Self::evaluate_slot(slot, instant, measurement);
+                    meter.consume(T::WeightInfo::pass_slot());
+                    if let Some(looks) = Self::evaluate_slot(slot, instant, measurement) {
+                        meter.consume(T::WeightInfo::evaluate(looks));
+                    }
                 }
                 open.remove(0);
             }
@@ -66,23 +71,23 @@ impl<T: Config> Pallet<T> {
         let _ = Batches::<T>::clear_prefix(key, u32::MAX, None);
     }
 
-    /// Books what a provider has shown at an instant, if it was drawn.
-    fn evaluate_slot(slot: u32, instant: &Instant, measurement: &Measurement) {
-        let Some(seed) = instant.seed else { return };
-        let Some(provider) = T::Participants::provider(slot, instant.epoch) else { return };
+    /// Books what a provider has shown at an instant, if it was drawn, and says how many looks at the table of challengers that took.
+    fn evaluate_slot(slot: u32, instant: &Instant, measurement: &Measurement) -> Option<u32> {
+        let seed = instant.seed?;
+        let provider = T::Participants::provider(slot, instant.epoch)?;
         if !Self::is_drawn(slot, &provider, instant, &seed, measurement) {
-            return;
+            return None;
         }
         let key = (instant.epoch, instant.instant);
         let taken = Reports::<T>::take(key, slot);
         Batches::<T>::remove(key, slot);
         if instant.is_void {
-            return;
+            return Some(0);
         }
         let mut window = Windows::<T>::get(slot)
             .filter(|window| window.account == provider.account && window.from == provider.from)
             .unwrap_or_else(|| Window::new(provider.account.clone(), provider.from, instant.epoch));
-        let committee = Self::committee_of(&provider, instant, &seed, measurement);
+        let (committee, looks) = Self::committee_of(&provider, instant, &seed, measurement);
         match committee {
             Some(committee) => {
                 window.last_measured = instant.epoch;
@@ -105,6 +110,7 @@ impl<T: Config> Pallet<T> {
             window.failed = 0;
         }
         Windows::<T>::insert(slot, window);
+        Some(looks)
     }
 
     /// Whether one more provider can be made to leave in this epoch.
@@ -155,10 +161,14 @@ impl<T: Config> Pallet<T> {
         // Weighed by what the provider is paid for in the epoch, whatever it declares or shows now.
         let met = Self::book_duties(instant, committee, attendance.as_deref(), provider.guaranteed, budget_bytes);
         let count = u32::try_from(reports.iter().flatten().count()).unwrap_or(u32::MAX);
+        let challenge = Challenge { epoch: instant.epoch, instant: instant.instant, slot };
+        let outcome = Outcome { down, up, reports: count, met };
+        window.last = Some((challenge, outcome));
+        T::OnMeasured::on_measured(&provider.account);
         Self::deposit_event(Event::Measured {
-            challenge: Challenge { epoch: instant.epoch, instant: instant.instant, slot },
+            challenge,
             provider: provider.account.clone(),
-            outcome: Outcome { down, up, reports: count, met },
+            outcome,
             was_bits_per_second: was,
             guaranteed_bits_per_second: guaranteed,
         });

@@ -6,24 +6,13 @@ use scale_info::TypeInfo;
 use sp_core::ed25519;
 use weir_primitives::{
     measurement::{
-        challenge::{Direction, MemberReport},
+        challenge::{Challenge, MemberReport, Outcome},
         estimator::guaranteed_bits_per_second,
         lottery::Seed,
     },
     parameters::{MAX_COMMITTEE, MAX_WINDOW},
     AccountId, BlockNumber, Epoch, EpochIndex, UnixMilliseconds,
 };
-
-/// Which challenge of which provider: the epoch, the instant in it counted from 0, and the provider's slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub struct Challenge {
-    /// The epoch.
-    pub epoch: EpochIndex,
-    /// The instant, counted from 0.
-    pub instant: u32,
-    /// The slot of the provider.
-    pub slot: u32,
-}
 
 /// An epoch and what is measured in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
@@ -97,6 +86,8 @@ pub struct Window {
     pub failed: u32,
     /// The last epoch in which there was a committee for it, or the one in which it could be drawn first.
     pub last_measured: EpochIndex,
+    /// The last challenge that it had a committee for, and what came of it.
+    pub last: Option<(Challenge, Outcome)>,
 }
 
 impl Window {
@@ -110,6 +101,7 @@ impl Window {
             guaranteed: (0, 0),
             failed: 0,
             last_measured: epoch,
+            last: None,
         }
     }
 
@@ -131,17 +123,4 @@ impl Window {
     pub fn counted(&self) -> u64 {
         self.guaranteed.0.min(self.guaranteed.1)
     }
-}
-
-/// What came of a challenge, for people to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub struct Outcome {
-    /// What the line took.
-    pub down: Direction,
-    /// What the line sent.
-    pub up: Direction,
-    /// How many members reported.
-    pub reports: u32,
-    /// How many of them met their duty; none where the challenge was void.
-    pub met: Option<u32>,
 }

@@ -1,6 +1,6 @@
 //! What the pallet's hooks cost.
 
-use crate::{Config, NextBase, Pallet, Shares, Term, Terms};
+use crate::{Authors, Config, NextBase, Pallet, ShareTotals, Term, Terms};
 use frame_benchmarking::v2::*;
 use frame_support::traits::Hooks;
 use sp_runtime::{generic::Digest, SaturatedConversion, StateVersion};
@@ -15,7 +15,12 @@ mod benchmarks {
         let author = AccountId::new([1; 32]);
         // An author with a share in all of the snapshots, who spends what it has.
         for epoch in 1..=3u32 {
-            Shares::<T>::insert(epoch, &author, 1_000_000_000u64);
+            ShareTotals::<T>::mutate(|totals| {
+                Authors::<T>::mutate(&author, |author| {
+                    author.change(epoch, 0, 1_000_000_000, totals);
+                    author.note_block(epoch.saturating_sub(1), totals);
+                })
+            });
             Terms::<T>::mutate(|terms| {
                 terms.force_push(Term { epoch, from: epoch, total_bits_per_second: 1_000_000_000 })
             });

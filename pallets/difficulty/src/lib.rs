@@ -16,7 +16,7 @@
 //!
 //! ## Terms
 //!
-//! - *Snapshot*: the bandwidth behind each author at the start of an epoch. It counts from [`Term::from`] on, when it is
+//! - *Snapshot*: the bandwidth behind each author at the start of an epoch ([`weir_primitives::consensus::shares`]). It counts from [`Term::from`] on, when it is
 //!   deeper than the finality depth, so that nobody mines a private fork on measurements made within it.
 //! - *Share*, *bucket*, *credit*: see [`weir_primitives::consensus::credit`].
 //!
@@ -48,7 +48,7 @@ mod mock;
 mod tests;
 pub mod weights;
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{
     pallet_prelude::*,
@@ -65,9 +65,10 @@ use weir_primitives::{
         credit::{self, Bucket, Share, TERMS},
         pre_digest_of,
         retarget::{retarget, Anchor},
+        shares::{Author, Totals},
         Difficulty, PreDigest,
     },
-    interfaces::{CurrentBlock, Epochs, MeasuredProvider, OnAuthored, OnEpoch},
+    interfaces::{CurrentBlock, Epochs, Everybody, OnAuthored, OnEpochBorder, OnGuaranteed, Units},
     parameters::{Consensus, Parameters},
     runtime_api::NextBlock,
     AccountId, BlockNumber, Epoch, EpochIndex, UnixMilliseconds,
@@ -80,7 +81,7 @@ pub struct Term {
     pub epoch: EpochIndex,
     /// The first block whose gain it decides.
     pub from: BlockNumber,
-    /// The sum over all authors.
+    /// The sum over all authors; zero if nobody has a share, also where too few challengers are known for anything to be boosted.
     pub total_bits_per_second: u128,
 }
 
@@ -90,7 +91,7 @@ pub mod pallet {
     use super::*;
 
     /// The version of the storage. Older ones are brought to it by [`crate::migrations`].
-    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(3);
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(4);
 
     #[pallet::pallet]
     #[pallet::storage_version(STORAGE_VERSION)]
@@ -130,17 +131,17 @@ pub mod pallet {
     #[pallet::storage]
     pub type Buckets<T> = StorageMap<_, Blake2_128Concat, AccountId, Bucket, ValueQuery>;
 
-    /// The last epoch in which an author made a block, and the last one before that.
+    /// The bandwidth behind each author, and the epochs in which it made blocks.
     #[pallet::storage]
-    pub type Authored<T> = StorageMap<_, Blake2_128Concat, AccountId, (EpochIndex, Option<EpochIndex>), OptionQuery>;
+    pub type Authors<T> = StorageMap<_, Blake2_128Concat, AccountId, Author, ValueQuery>;
+
+    /// The sums of the bandwidth that counts behind all authors, by epoch.
+    #[pallet::storage]
+    pub type ShareTotals<T> = StorageValue<_, Totals, ValueQuery>;
 
     /// The last snapshots, the oldest first. Their [`Term::from`] rises.
     #[pallet::storage]
     pub type Terms<T> = StorageValue<_, BoundedVec<Term, ConstU32<{ TERMS as u32 }>>, ValueQuery>;
-
-    /// The bandwidth behind each author in the snapshots of [`Terms`], in bits per second, never zero.
-    #[pallet::storage]
-    pub type Shares<T> = StorageDoubleMap<_, Twox64Concat, EpochIndex, Blake2_128Concat, AccountId, u64, OptionQuery>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -158,8 +159,6 @@ pub mod pallet {
             epoch: EpochIndex,
             /// The first block whose gain it decides.
             from: BlockNumber,
-            /// How many authors have a share in the snapshot.
-            authors: u32,
             /// The sum of the bandwidth behind all of them.
             total_bits_per_second: u128,
         },
@@ -244,12 +243,13 @@ impl<T: Config> Pallet<T> {
 
     /// The bucket of `author` after the gain of block `number`.
     fn bucket(author: &AccountId, number: BlockNumber, rules: &Consensus) -> Bucket {
+        let behind = Authors::<T>::get(author);
         let terms: Vec<credit::Term> = Terms::<T>::get()
             .iter()
             .map(|term| credit::Term {
                 from: term.from,
                 share: Share::new(
-                    Shares::<T>::get(term.epoch, author).unwrap_or(0),
+                    if term.total_bits_per_second == 0 { 0 } else { behind.share(term.epoch) },
                     term.total_bits_per_second,
                     rules.least_total_bits_per_second,
                 ),
@@ -282,17 +282,7 @@ impl<T: Config> Pallet<T> {
 
     fn note_author(author: &AccountId, number: BlockNumber) {
         let epoch = T::Epochs::index_at(number);
-        Authored::<T>::mutate(author, |authored| {
-            *authored = match *authored {
-                Some((last, before)) if last == epoch => Some((last, before)),
-                Some((last, _)) => Some((epoch, Some(last))),
-                None => Some((epoch, None)),
-            }
-        });
-    }
-
-    fn authored_in(author: &AccountId, epoch: EpochIndex) -> bool {
-        Authored::<T>::get(author).is_some_and(|(last, before)| last == epoch || before == Some(epoch))
+        ShareTotals::<T>::mutate(|totals| Authors::<T>::mutate(author, |author| author.note_block(epoch, totals)));
     }
 
     /// Applies the retarget rule to the block that ends.
@@ -314,12 +304,12 @@ impl<T: Config> Pallet<T> {
         ensure!(base.clamp_to(parameters.consensus.floor_difficulty) == base, "the base is outside its limits");
         let terms = Terms::<T>::get();
         ensure!(terms.iter().zip(terms.iter().skip(1)).all(|(a, b)| a.from < b.from), "terms are out of order");
+        let totals = ShareTotals::<T>::get();
         for term in &terms {
-            let sum: u128 = Shares::<T>::iter_prefix_values(term.epoch).map(u128::from).sum();
-            ensure!(sum == term.total_bits_per_second, "shares do not add up to their total");
+            let sum: u128 = Authors::<T>::iter_values().map(|author| u128::from(author.share(term.epoch))).sum();
+            ensure!(sum == totals.of(term.epoch), "shares do not add up to their total");
+            ensure!([0, sum].contains(&term.total_bits_per_second), "a snapshot has another total");
         }
-        let kept = Shares::<T>::iter_keys().all(|(epoch, _)| terms.iter().any(|term| term.epoch == epoch));
-        ensure!(kept, "shares of a forgotten snapshot are left");
         Ok(())
     }
 }
@@ -361,40 +351,41 @@ impl<T: Config> OnTimestampSet<UnixMilliseconds> for Pallet<T> {
     }
 }
 
-impl<T: Config> OnEpoch for Pallet<T> {
-    /// Takes the snapshot of the epoch that begins, and forgets the oldest one.
-    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
+impl<T: Config> OnGuaranteed for Pallet<T> {
+    fn on_guaranteed(_: &AccountId, from: EpochIndex, before: Units<'_>, after: Units<'_>) {
+        ShareTotals::<T>::mutate(|totals| {
+            let mut change = |author: &AccountId, before: u64, after: u64| {
+                if before != after {
+                    Authors::<T>::mutate(author, |author| author.change(from, before, after, totals));
+                }
+            };
+            if let (Some(author), true) = (before.mining_author, before.mining_author == after.mining_author) {
+                return change(author, before.bits_per_second, after.bits_per_second);
+            }
+            if let Some(author) = before.mining_author {
+                change(author, before.bits_per_second, 0);
+            }
+            if let Some(author) = after.mining_author {
+                change(author, 0, after.bits_per_second);
+            }
+        });
+    }
+}
+
+impl<T: Config> OnEpochBorder for Pallet<T> {
+    /// Says from when on the snapshot of the epoch that begins counts, and forgets the oldest one.
+    fn on_epoch_border(epoch: Epoch, _: &Everybody, is_paid: bool) {
         let Some(parameters) = Self::parameters() else { return };
         let epoch = epoch.index;
-        let mut authors = BTreeMap::<&AccountId, u64>::new();
-        for provider in providers {
-            let Some(author) = &provider.mining_author else { continue };
-            if provider.guaranteed_bits_per_second > 0 && Self::authored_in(author, epoch.saturating_sub(1)) {
-                let sum = authors.entry(author).or_default();
-                *sum = sum.saturating_add(provider.guaranteed_bits_per_second);
-            }
-        }
-
-        let mut total_bits_per_second = 0u128;
-        for (author, bits_per_second) in &authors {
-            Shares::<T>::insert(epoch, author, bits_per_second);
-            total_bits_per_second = total_bits_per_second.saturating_add(u128::from(*bits_per_second));
-        }
+        let total_bits_per_second = if is_paid { ShareTotals::<T>::get().of(epoch) } else { 0 };
         let number: BlockNumber = frame_system::Pallet::<T>::block_number().saturated_into();
         let from = number.saturating_add(parameters.consensus.finality_depth).saturating_add(1);
         Terms::<T>::mutate(|terms| {
             if terms.is_full() {
-                let forgotten = terms.remove(0);
-                // Bounded by the number of providers, which bounds the authors in a snapshot.
-                let _ = Shares::<T>::clear_prefix(forgotten.epoch, u32::MAX, None);
+                terms.remove(0);
             }
             terms.force_push(Term { epoch, from, total_bits_per_second });
         });
-        Self::deposit_event(Event::SnapshotTaken {
-            epoch,
-            from,
-            authors: u32::try_from(authors.len()).unwrap_or(u32::MAX),
-            total_bits_per_second,
-        });
+        Self::deposit_event(Event::SnapshotTaken { epoch, from, total_bits_per_second });
     }
 }

@@ -1,8 +1,14 @@
 //! Migrations of the storage.
 
-use crate::{ChainParameters, Config, Pallet};
+use crate::{Authors, ChainParameters, Config, Pallet, ShareTotals, Term, Terms};
+use alloc::vec::Vec;
 use frame_support::{
-    migrations::VersionedMigration, pallet_prelude::*, traits::UncheckedOnRuntimeUpgrade, weights::Weight,
+    migrations::VersionedMigration, pallet_prelude::*, storage_alias, traits::UncheckedOnRuntimeUpgrade,
+    weights::Weight,
+};
+use weir_primitives::{
+    consensus::shares::{Author, Totals},
+    AccountId, EpochIndex,
 };
 
 /// Writes the parameters in their present layout. That of every former version can be read
@@ -11,15 +17,15 @@ use frame_support::{
 ///
 /// The weight of a chain of version 1 begins at zero here: what a state counts is compared only above a common ancestor, and nodes
 /// that were there before have the weights of all blocks beside their chain.
-pub struct RewriteParameters<T>(PhantomData<T>);
+pub struct ToVersion4<T>(PhantomData<T>);
 
-impl<T: Config> UncheckedOnRuntimeUpgrade for RewriteParameters<T> {
+impl<T: Config> UncheckedOnRuntimeUpgrade for ToVersion4<T> {
     fn on_runtime_upgrade() -> Weight {
         match ChainParameters::<T>::get() {
             Some(parameters) => ChainParameters::<T>::put(parameters),
             None => log::error!(target: "runtime::difficulty", "the parameters of the chain cannot be read"),
         }
-        T::DbWeight::get().reads_writes(1, 1)
+        T::DbWeight::get().reads_writes(1, 1).saturating_add(move_shares::<T>())
     }
 
     #[cfg(feature = "try-runtime")]
@@ -36,17 +42,51 @@ impl<T: Config> UncheckedOnRuntimeUpgrade for RewriteParameters<T> {
     }
 }
 
-type From<const VERSION: u16, T> =
-    VersionedMigration<VERSION, 3, RewriteParameters<T>, Pallet<T>, <T as frame_system::Config>::DbWeight>;
+#[allow(missing_docs, reason = "the macro writes structures without any")]
+mod former {
+    use super::*;
 
-/// From versions 1 and 2 to version 3.
-pub type V3<T> = (From<1, T>, From<2, T>);
+    /// The last epoch in which an author made a block, and the last one before that.
+    #[storage_alias]
+    pub type Authored<T: Config> =
+        StorageMap<Pallet<T>, Blake2_128Concat, AccountId, (EpochIndex, Option<EpochIndex>), OptionQuery>;
+
+    /// The bandwidth behind each author in the snapshots of [`Terms`].
+    #[storage_alias]
+    pub type Shares<T: Config> =
+        StorageDoubleMap<Pallet<T>, Twox64Concat, EpochIndex, Blake2_128Concat, AccountId, u64, OptionQuery>;
+}
+
+/// Brings the shares of authors from snapshots to what follows from changes. What the snapshots have given counts as long as it would have;
+/// after them nothing is behind anybody until bandwidth was measured in both directions.
+///
+/// At most 256 providers were there, so that there are no more authors with a share; and one entry for each author that ever made a block.
+fn move_shares<T: Config>() -> Weight {
+    let terms = Terms::<T>::get();
+    let next = terms.last().map_or(0, |term| term.epoch).saturating_add(1);
+    let mut moved = 0u64;
+    for (account, (last, before)) in former::Authored::<T>::drain() {
+        let share = |term: &Term| (term.epoch, former::Shares::<T>::take(term.epoch, &account).unwrap_or(0));
+        let shares: Vec<_> = terms.iter().map(share).collect();
+        Authors::<T>::insert(account, Author::of_snapshots(last, before, &shares, next));
+        moved = moved.saturating_add(1);
+    }
+    let totals = terms.iter().map(|term| (term.epoch, term.total_bits_per_second));
+    ShareTotals::<T>::put(Totals::of_snapshots(totals));
+    T::DbWeight::get().reads_writes(moved.saturating_mul(4).saturating_add(2), moved.saturating_mul(5).saturating_add(1))
+}
+
+type From<const VERSION: u16, T> =
+    VersionedMigration<VERSION, 4, ToVersion4<T>, Pallet<T>, <T as frame_system::Config>::DbWeight>;
+
+/// From versions 1 to 3 to version 4.
+pub type V4<T> = (From<1, T>, From<2, T>, From<3, T>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        mock::{execute, honest, new_test_ext, parameters, Test},
+        mock::{account, execute, honest, new_test_ext, parameters, Test},
         pallet::STORAGE_VERSION,
     };
     use codec::Encode;
@@ -55,12 +95,28 @@ mod tests {
         traits::{GetStorageVersion, OnRuntimeUpgrade},
     };
     use weir_primitives::parameters::{
-        former::{ConsensusV1, TokenV2, V1, V2},
+        former::{ConsensusV1, MeasurementV3, TokenV2, V1, V2, V3},
         Parameters,
     };
 
     fn v2() -> V2 {
-        let Parameters { consensus, measurement, token, .. } = parameters();
+        let Parameters { consensus, measurement, registry, token, .. } = parameters();
+        let measurement = MeasurementV3 {
+            epoch_blocks: measurement.epoch_blocks,
+            instants: measurement.instants,
+            committee: measurement.committee,
+            byzantine: measurement.byzantine,
+            rank: measurement.rank,
+            window: measurement.window,
+            clock_tolerance_us: measurement.clock_tolerance_us,
+            least_time_us: measurement.least_time_us,
+            train_us: measurement.train_us,
+            report_deadline: measurement.report_deadline,
+            growth_step_bits_per_second: measurement.growth_step_bits_per_second,
+            bond_per_mbit: registry.bond_per_mbit,
+            challenger_bond: registry.challenger_bond,
+            unbonding_blocks: registry.unbonding_blocks,
+        };
         let token = TokenV2 { emission_divisor: 1_000, vesting_blocks: token.vesting_blocks };
         V2 { consensus, measurement, token }
     }
@@ -90,7 +146,7 @@ mod tests {
         expected.check().unwrap();
         // Readable before it is migrated, too.
         assert_eq!(Pallet::<Test>::parameters(), Some(expected.clone()));
-        V3::<Test>::on_runtime_upgrade();
+        V4::<Test>::on_runtime_upgrade();
         assert_eq!(unhashed::get_raw(&ChainParameters::<Test>::hashed_key()), Some(expected.encode()));
         assert_eq!(Pallet::<Test>::on_chain_storage_version(), STORAGE_VERSION);
         execute(&honest(1));
@@ -119,9 +175,47 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_of_version_3_keeps_its_prices() {
+        new_test_ext().execute_with(|| {
+            let V2 { consensus, measurement, .. } = v2();
+            let v3 = V3 { consensus, measurement, token: parameters().token };
+            store(3, v3.clone());
+            let expected = Parameters::from(v3);
+            assert_eq!(expected.registry.bond_of_provider(10_000_000), 10 * expected.registry.bond_per_mbit);
+            is_brought_to_the_present(expected);
+        });
+    }
+
+    #[test]
+    fn what_snapshots_have_given_counts_as_long_as_it_would_have_and_nothing_after() {
+        new_test_ext().execute_with(|| {
+            let (one, other, none) = (account(1), account(2), account(3));
+            for (epoch, shares) in [(5, [10, 0]), (6, [20, 7]), (7, [30, 8])] {
+                for (author, bits) in [&one, &other].into_iter().zip(shares).filter(|(_, bits)| *bits > 0) {
+                    former::Shares::<Test>::insert(epoch, author, bits);
+                }
+                let total = u128::from(shares[0] + shares[1]);
+                Terms::<Test>::mutate(|terms| {
+                    terms.force_push(Term { epoch, from: epoch * 10 + 9, total_bits_per_second: total })
+                });
+            }
+            former::Authored::<Test>::insert(&one, (7, Some(6)));
+            former::Authored::<Test>::insert(&other, (6, Some(5)));
+            former::Authored::<Test>::insert(&none, (7, None::<EpochIndex>));
+            StorageVersion::new(3).put::<Pallet<Test>>();
+            V4::<Test>::on_runtime_upgrade();
+            let shares = |epoch| [&one, &other, &none].map(|author| Authors::<Test>::get(author).share(epoch));
+            assert_eq!([5, 6, 7, 8].map(shares), [[10, 0, 0], [20, 7, 0], [30, 8, 0], [0, 0, 0]]);
+            assert!(Authors::<Test>::get(&one).made_a_block(7) && !Authors::<Test>::get(&other).made_a_block(7));
+            assert_eq!(former::Authored::<Test>::iter().count() + former::Shares::<Test>::iter().count(), 0);
+            Pallet::<Test>::do_try_state().unwrap();
+        });
+    }
+
+    #[test]
     fn parameters_of_a_version_that_is_not_known_are_not_taken_for_others() {
         new_test_ext().execute_with(|| {
-            store(4, v2());
+            store(5, v2());
             assert_eq!(Pallet::<Test>::parameters(), None);
         });
     }
@@ -130,8 +224,8 @@ mod tests {
     fn what_is_of_the_present_version_is_left_alone() {
         new_test_ext().execute_with(|| {
             unhashed::put_raw(&ChainParameters::<Test>::hashed_key(), b"not touched");
-            StorageVersion::new(3).put::<Pallet<Test>>();
-            V3::<Test>::on_runtime_upgrade();
+            StorageVersion::new(4).put::<Pallet<Test>>();
+            V4::<Test>::on_runtime_upgrade();
             assert_eq!(unhashed::get_raw(&ChainParameters::<Test>::hashed_key()).unwrap(), b"not touched");
         });
     }

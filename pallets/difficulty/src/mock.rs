@@ -7,6 +7,7 @@ use weir_primitives::{
     consensus::{Difficulty as Work, PreDigest},
     interfaces::Epochs,
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
+    registry::Registry,
     AccountId, BlockNumber, Epoch, EpochIndex, PLANCK_PER_WEIR,
 };
 
@@ -38,6 +39,10 @@ impl Epochs for Uniform {
     fn index_at(number: BlockNumber) -> EpochIndex {
         Epoch::uniform(number, EPOCH).index
     }
+
+    fn current() -> Epoch {
+        Epoch::uniform(System::block_number(), EPOCH)
+    }
 }
 
 impl pallet_difficulty::Config for Test {
@@ -66,6 +71,9 @@ pub fn parameters() -> Parameters {
         measurement: Measurement {
             epoch_blocks: EPOCH,
             instants: 2,
+            notice: 12_000,
+            groups_prefixes: false,
+            least_seniors: 0,
             committee: 4,
             byzantine: 1,
             rank: 2,
@@ -75,9 +83,16 @@ pub fn parameters() -> Parameters {
             train_us: 500_000,
             report_deadline: 10_000,
             growth_step_bits_per_second: 250_000_000,
+        },
+        registry: Registry {
+            provider_bond: 0,
             bond_per_mbit: PLANCK_PER_WEIR,
             challenger_bond: 100 * PLANCK_PER_WEIR,
             unbonding_blocks: 20,
+            slow_admission: false,
+            admission_fee: 0,
+            class_bits_per_second: 1_000_000_000,
+            most_joining: 256,
         },
         token: Token { emission_divisor: 10_000, vesting_blocks: 96, full_pay_bits_per_second: 1_000 },
     }

@@ -1,13 +1,13 @@
 use crate::{
     mock::{account, begin, end, execute, honest, new_test_ext, parameters, Test, EPOCH},
-    Authored, Buckets, ChainWeight, NextBase, Pallet, Refusal, Shares, Terms,
+    Authors, Buckets, ChainWeight, NextBase, Pallet, Refusal, Terms,
 };
 use frame_support::traits::OnTimestampSet;
 use proptest::prelude::*;
 use sp_runtime::{Perbill, StateVersion};
 use weir_primitives::{
     consensus::{claims::FalseClaim, Difficulty, PreDigest},
-    interfaces::{CurrentBlock, MeasuredProvider, OnEpoch},
+    interfaces::{CurrentBlock, Everybody, OnEpochBorder, OnGuaranteed, Units},
     Epoch, EpochIndex,
 };
 
@@ -19,12 +19,16 @@ fn epoch_of(index: EpochIndex) -> Epoch {
     Epoch::uniform(index * EPOCH, EPOCH)
 }
 
-fn provider(id: u8, author: u8, bits_per_second: u64) -> MeasuredProvider {
-    MeasuredProvider {
-        account: account(id),
-        mining_author: Some(account(author)),
-        guaranteed_bits_per_second: bits_per_second,
-    }
+/// Changes the bandwidth behind an author from an epoch on, the next one.
+fn guarantee(author: u8, from: EpochIndex, before: u64, after: u64) {
+    let author = account(author);
+    let units = |bits_per_second| Units { mining_author: Some(&author), bits_per_second };
+    Tested::on_guaranteed(&account(99), from, units(before), units(after));
+}
+
+/// Begins an epoch.
+fn border(epoch: EpochIndex) {
+    Tested::on_epoch_border(epoch_of(epoch), &Everybody::default(), true);
 }
 
 fn execute_until(number: u32, author: u8) {
@@ -131,13 +135,15 @@ fn the_difficulty_stays_at_its_floor_and_leaves_it_with_the_first_fast_blocks() 
 fn bandwidth_gives_credit_from_when_its_snapshot_is_deeper_than_finality() {
     new_test_ext().execute_with(|| {
         execute_until(EPOCH - 1, 1);
+        guarantee(1, 1, 0, 250);
+        guarantee(2, 1, 0, 500);
         let claims = honest(1);
         begin(&claims);
-        Tested::on_epoch(epoch_of(1), &[provider(9, 1, 250), provider(8, 2, 500)]);
+        border(1);
         end(&claims);
         // Author 2 made no block in the epoch before.
         assert_eq!(Terms::<Test>::get()[0].total_bits_per_second, 250);
-        assert_eq!(Shares::<Test>::get(1, account(2)), None);
+        assert_eq!(Authors::<Test>::get(account(2)).share(1), 0);
         let from = Terms::<Test>::get()[0].from;
         assert_eq!(from, EPOCH + 8 + 1);
 
@@ -155,27 +161,59 @@ fn bandwidth_gives_credit_from_when_its_snapshot_is_deeper_than_finality() {
 fn an_author_counts_who_made_a_block_in_the_epoch_before_even_after_one_in_this() {
     new_test_ext().execute_with(|| {
         execute_until(EPOCH - 1, 1);
+        guarantee(1, 1, 0, 250);
         let claims = honest(1);
         // Its first block of the new epoch is noted before the snapshot is taken.
         begin(&claims);
-        assert_eq!(Authored::<Test>::get(account(1)), Some((1, Some(0))));
-        Tested::on_epoch(epoch_of(1), &[provider(9, 1, 250)]);
-        assert_eq!(Shares::<Test>::get(1, account(1)), Some(250));
+        assert!(Authors::<Test>::get(account(1)).made_a_block(1));
+        border(1);
+        assert_eq!(Authors::<Test>::get(account(1)).share(1), 250);
     });
 }
 
 #[test]
 fn only_the_last_three_snapshots_are_kept() {
     new_test_ext().execute_with(|| {
+        guarantee(1, 1, 0, 250);
         for epoch in 1..=5 {
             execute_until(epoch * EPOCH - 1, 1);
             let claims = honest(1);
             begin(&claims);
-            Tested::on_epoch(epoch_of(epoch), &[provider(9, 1, 250)]);
+            border(epoch);
             end(&claims);
         }
         assert_eq!(Terms::<Test>::get().iter().map(|term| term.epoch).collect::<Vec<_>>(), [3, 4, 5]);
-        assert_eq!(Shares::<Test>::iter_keys().count(), 3);
+        assert!(Terms::<Test>::get().iter().all(|term| term.total_bits_per_second == 250));
+    });
+}
+
+#[test]
+fn nothing_is_boosted_by_a_snapshot_of_an_epoch_with_too_few_challengers() {
+    new_test_ext().execute_with(|| {
+        guarantee(1, 1, 0, 250);
+        execute_until(EPOCH - 1, 1);
+        let claims = honest(1);
+        begin(&claims);
+        Tested::on_epoch_border(epoch_of(1), &Everybody::default(), false);
+        end(&claims);
+        execute_until(2 * EPOCH - 1, 1);
+        assert_eq!(spendable(&account(1), 2 * EPOCH - 1), Perbill::zero());
+    });
+}
+
+#[test]
+fn a_provider_that_names_another_author_takes_its_bandwidth_along() {
+    new_test_ext().execute_with(|| {
+        execute(&honest(1));
+        execute(&honest(2));
+        let (one, other) = (account(1), account(2));
+        let units = |author, bits_per_second| Units { mining_author: author, bits_per_second };
+        Tested::on_guaranteed(&account(9), 1, units(None, 0), units(Some(&one), 100));
+        Tested::on_guaranteed(&account(9), 1, units(Some(&one), 100), units(Some(&other), 60));
+        assert_eq!([&one, &other].map(|author| Authors::<Test>::get(author).share(1)), [0, 60]);
+        Tested::on_guaranteed(&account(9), 1, units(Some(&other), 60), units(None, 60));
+        assert_eq!([&one, &other].map(|author| Authors::<Test>::get(author).share(1)), [0, 0]);
+        Pallet::<Test>::do_try_state().unwrap();
     });
 }
 
@@ -189,16 +227,22 @@ proptest! {
     ) {
         new_test_ext().execute_with(|| {
             let mut spent = [0u128; 4];
+            let mut behind = 0;
             for (want, author) in spends {
                 let number = System::block_number() + 1;
                 let most = spendable(&account(author), number);
                 let credit = Perbill::from_parts(want).min(most);
                 let claims = PreDigest { credit, ..honest(author) };
+                let epoch = number / EPOCH;
+                if number.is_multiple_of(EPOCH) {
+                    let bits = bandwidth[epoch as usize % bandwidth.len()];
+                    guarantee(1, epoch, behind, bits);
+                    guarantee(2, epoch, behind / 2, bits / 2);
+                    behind = bits;
+                }
                 begin(&claims);
                 if number.is_multiple_of(EPOCH) {
-                    let epoch = number / EPOCH;
-                    let bits = bandwidth[epoch as usize % bandwidth.len()];
-                    Tested::on_epoch(epoch_of(epoch), &[provider(9, 1, bits), provider(8, 2, bits / 2)]);
+                    border(epoch);
                 }
                 end(&claims);
                 spent[author as usize] += u128::from(credit.deconstruct());

@@ -14,10 +14,10 @@ pub struct CountedWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
     fn on_initialize() -> Weight {
-        // Reads: digest, parameters (4 times, cached after the first), next base, latest, terms, three shares, bucket,
-        // authored, anchor, weight, and of the epoch itself and what can be tuned. Writes: bucket, authored, latest, anchor, next
+        // Reads: digest, parameters (4 times, cached after the first), next base, latest, terms, bucket, the
+        // author, totals, anchor, weight, and of the epoch itself and what can be tuned. Writes: bucket, author, totals, latest, anchor, next
         // base, weight.
-        Weight::from_parts(50_000_000, 16_384).saturating_add(T::DbWeight::get().reads_writes(18, 6))
+        Weight::from_parts(50_000_000, 16_384).saturating_add(T::DbWeight::get().reads_writes(18, 7))
     }
 }
 

@@ -25,7 +25,7 @@ use weir_primitives::{
         },
         Endpoints, PeerKey,
     },
-    registry::{admitted, LEAST_BITS_PER_SECOND},
+    registry::admitted,
     versions::Versions,
     AccountId, Balance, EpochIndex,
 };
@@ -80,11 +80,9 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn add_challenger(
         account: AccountId,
         identity: PeerKey,
-        class_bits_per_second: u64,
         endpoints: Endpoints,
     ) -> DispatchResult {
         let rules = Self::rules()?;
-        ensure!(class_bits_per_second >= LEAST_BITS_PER_SECOND, Error::<T>::ClassTooSmall);
         Self::check_endpoints(&endpoints)?;
         ensure!(!Challengers::<T>::contains_key(&account), Error::<T>::AlreadyRegistered);
         let bond = rules.challenger_bond;
@@ -95,7 +93,6 @@ impl<T: Config> Pallet<T> {
             times_jailed: 0,
             identity,
             former_identities: Default::default(),
-            class_bits_per_second,
             endpoints,
         };
         if rules.slow_admission {
@@ -117,7 +114,6 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn add_genesis_challenger(
         account: AccountId,
         identity: PeerKey,
-        class_bits_per_second: u64,
         endpoints: Endpoints,
     ) -> DispatchResult {
         Self::check_endpoints(&endpoints)?;
@@ -131,7 +127,6 @@ impl<T: Config> Pallet<T> {
             times_jailed: 0,
             identity,
             former_identities: Default::default(),
-            class_bits_per_second,
             endpoints,
         };
         Self::activate(&account, &mut challenger, 0)?;
@@ -139,15 +134,8 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    /// What a class counts for among all: as much as nearly everybody has at the most. Members are drawn by slot, so that a few large ones
-    /// do not make many small ones able to serve more; and nobody has to show its class.
-    fn counted(class_bits_per_second: u64) -> u128 {
-        let cap = T::Rules::get().map_or(0, |rules| rules.class_cap_bits_per_second);
-        class_bits_per_second.min(cap).into()
-    }
-
     /// Puts a challenger into a slot from an epoch on.
-    fn activate(account: &AccountId, challenger: &mut Challenger, from: EpochIndex) -> DispatchResult {
+    pub(crate) fn activate(account: &AccountId, challenger: &mut Challenger, from: EpochIndex) -> DispatchResult {
         // Who was away while bonds rose pays the rest.
         let missing = Self::rules()?.challenger_bond.saturating_sub(challenger.bond);
         if missing > 0 {
@@ -155,21 +143,17 @@ impl<T: Config> Pallet<T> {
             challenger.bond = challenger.bond.saturating_add(missing);
         }
         let slot = Self::take_slot(Role::Challenger, from);
-        let counted = Self::counted(challenger.class_bits_per_second);
         let entry = ChallengerSlot {
             account: account.clone(),
             from,
             until: None,
             identity: Versions::new(challenger.identity),
-            class: Versions::new(challenger.class_bits_per_second),
-            counted: Versions::new(counted),
             endpoints: Versions::new(challenger.endpoints.clone()),
         };
         ChallengerSlots::<T>::insert(slot, entry);
         challenger.standing = Standing::Active { slot };
         Sums::<T>::mutate(|sums| {
             sums.challengers.set(from, sums.challengers.last().saturating_add(1));
-            sums.class.set(from, sums.class.last().saturating_add(counted));
             if from == 0 {
                 sums.seniors.set(from, sums.seniors.last().saturating_add(1));
             } else {
@@ -186,12 +170,11 @@ impl<T: Config> Pallet<T> {
         let emptied = ChallengerSlots::<T>::mutate(slot, |entry| {
             let entry = entry.as_mut()?;
             entry.until = Some(next);
-            Some((entry.from, *entry.counted.last()))
+            Some(entry.from)
         });
-        let Some((from, counted)) = emptied else { return };
+        let Some(from) = emptied else { return };
         Sums::<T>::mutate(|sums| {
             sums.challengers.set(next, sums.challengers.last().saturating_sub(1));
-            sums.class.set(next, sums.class.last().saturating_sub(counted));
             // Those that are seniors from the next epoch on were added to its sum when this one began.
             if is_senior(from, next) {
                 sums.seniors.set(next, sums.seniors.last().saturating_sub(1));
@@ -268,36 +251,6 @@ impl<T: Config> Pallet<T> {
         }
         WaitingCount::<T>::put(last);
         Some(account)
-    }
-
-    /// Sets what a challenger can send and take, from the next epoch on.
-    ///
-    /// Where admission is slow, a larger class is for those who pause, and come back as juniors: else somebody could become a senior with a
-    /// class that nobody ever asked for.
-    pub(crate) fn change_class(account: &AccountId, class: u64) -> DispatchResult {
-        ensure!(class >= LEAST_BITS_PER_SECOND, Error::<T>::ClassTooSmall);
-        let is_slow = Self::rules()?.slow_admission;
-        let next = Self::epoch().saturating_add(1);
-        Challengers::<T>::try_mutate(account, |challenger| {
-            let challenger = challenger.as_mut().ok_or(Error::<T>::NotRegistered)?;
-            ensure!(!challenger.is_leaving(), Error::<T>::Leaving);
-            if let Standing::Active { slot } = challenger.standing {
-                ensure!(!is_slow || class <= challenger.class_bits_per_second, Error::<T>::PauseFirst);
-                let counted = Self::counted(class);
-                let before = ChallengerSlots::<T>::get(slot).map_or(0, |entry| *entry.counted.last());
-                Sums::<T>::mutate(|sums| {
-                    sums.class.set(next, sums.class.last().saturating_sub(before).saturating_add(counted));
-                });
-                Self::change_challenger(challenger, |entry| {
-                    entry.class.set(next, class);
-                    entry.counted.set(next, counted);
-                });
-            }
-            challenger.class_bits_per_second = class;
-            Ok::<_, Error<T>>(())
-        })?;
-        Self::deposit_event(Event::ClassSet { challenger: account.clone(), class });
-        Ok(())
     }
 
     /// Sets where a challenger is reached, from the next epoch on.

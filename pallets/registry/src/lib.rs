@@ -12,7 +12,7 @@
 //! | --- | --- | --- |
 //! | bond | a fixed sum, and a rate for each declared Mbit/s | a fixed sum |
 //! | joins | in the next epoch, a bounded number in each | at once in test networks, else by lot among those who wait |
-//! | changes | declared capacity, mining author, identity | class, endpoints, identity; pauses |
+//! | changes | declared capacity, mining author, identity | endpoints, identity; pauses |
 //! | is put out | when it left, proved nothing for long, or was slashed | when it left, was jailed, or was slashed |
 //!
 //! ## Invariants
@@ -36,6 +36,7 @@
 
 extern crate alloc;
 
+pub mod adoption;
 pub mod challengers;
 mod identities;
 #[cfg(test)]
@@ -114,6 +115,8 @@ pub mod pallet {
         type Rules: Get<Option<Registry>>;
         /// What the first challenge of a provider must be able to show at the most, in bits per second.
         type GrowthStep: Get<u64>;
+        /// The most that a provider can declare, in bits per second.
+        type MostDeclared: Get<u64>;
         /// Knows the epochs.
         type Epochs: Epochs;
         /// Whether what is wanted of challengers and blocks can be served.
@@ -258,13 +261,6 @@ pub mod pallet {
             /// The first epoch in which it is drawn.
             from: EpochIndex,
         },
-        /// A challenger can send and take another rate from the next epoch on.
-        ClassSet {
-            /// The account of the challenger.
-            challenger: AccountId,
-            /// What it can send and take, in bits per second.
-            class: u64,
-        },
         /// A challenger is reached elsewhere from the next epoch on.
         EndpointsSet {
             /// The account of the challenger.
@@ -350,14 +346,12 @@ pub mod pallet {
         NotActive,
         /// The challenger is in jail, or in draws, still.
         NotYet,
-        /// A larger class is for challengers that pause.
-        PauseFirst,
         /// The account had too many identities lately.
         TooManyIdentities,
         /// The declared capacity is below one Mbit/s.
         DeclaredTooLittle,
-        /// The class is below one Mbit/s.
-        ClassTooSmall,
+        /// The declared capacity is more than a committee can show.
+        DeclaredTooMuch,
         /// There is no endpoint, one that is no address of a control stream, or two of one address family.
         BadEndpoint,
         /// The identity acts for another account, or did lately.
@@ -377,8 +371,8 @@ pub mod pallet {
     #[pallet::genesis_config]
     #[derive(frame_support::DefaultNoBound)]
     pub struct GenesisConfig<T: Config> {
-        /// The first challengers, who are seniors: account, identity, class in bits per second, endpoints.
-        pub challengers: Vec<(AccountId, PeerKey, u64, Vec<Vec<u8>>)>,
+        /// The first challengers, who are seniors: account, identity, endpoints.
+        pub challengers: Vec<(AccountId, PeerKey, Vec<Vec<u8>>)>,
         #[serde(skip)]
         #[doc(hidden)]
         pub _config: PhantomData<T>,
@@ -387,13 +381,13 @@ pub mod pallet {
     #[pallet::genesis_build]
     impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
         fn build(&self) {
-            for (account, identity, class, endpoints) in &self.challengers {
+            for (account, identity, endpoints) in &self.challengers {
                 let endpoints: Result<Vec<_>, _> = endpoints.iter().cloned().map(BoundedVec::try_from).collect();
                 let endpoints = endpoints.ok().and_then(|endpoints| Endpoints::try_from(endpoints).ok());
                 let added = endpoints
                     .ok_or(Error::<T>::BadEndpoint.into())
-                    .and_then(|it| Pallet::<T>::add_genesis_challenger(account.clone(), *identity, *class, it));
-                assert!(added.is_ok(), "a challenger of genesis cannot be added: {account}: {added:?}");
+                    .and_then(|it| Pallet::<T>::add_genesis_challenger(account.clone(), *identity, it));
+                assert!(added.is_ok(), "a challenger of genesis cannot be added: {account:?}: {added:?}");
             }
         }
     }
@@ -429,14 +423,13 @@ pub mod pallet {
         #[pallet::call_index(1)]
         pub fn register_challenger(
             origin: OriginFor<T>,
-            class_bits_per_second: u64,
             identity: PeerKey,
             proof: ed25519::Signature,
             endpoints: Endpoints,
         ) -> DispatchResult {
             let account = ensure_signed(origin)?;
             Self::claim_identity(&account, Role::Challenger, identity, &proof)?;
-            Self::add_challenger(account, identity, class_bits_per_second, endpoints)
+            Self::add_challenger(account, identity, endpoints)
         }
 
         /// Declares another capacity. What the bond is larger is held at once; what it is smaller can be taken back after the
@@ -457,35 +450,29 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Sets what the sender, a challenger, can send and take. Followed by [`Event::ClassSet`].
-        #[pallet::call_index(4)]
-        pub fn set_class(origin: OriginFor<T>, class_bits_per_second: u64) -> DispatchResult {
-            Self::change_class(&ensure_signed(origin)?, class_bits_per_second)
-        }
-
         /// Sets where the sender, a challenger, is reached: one endpoint of each address family that it serves. Followed by
         /// [`Event::EndpointsSet`].
-        #[pallet::call_index(5)]
+        #[pallet::call_index(4)]
         pub fn set_endpoints(origin: OriginFor<T>, endpoints: Endpoints) -> DispatchResult {
             Self::change_endpoints(&ensure_signed(origin)?, endpoints)
         }
 
         /// Announces that the sender, a challenger, is not to be drawn. Free of any blame. Followed by [`Event::Paused`].
-        #[pallet::call_index(6)]
+        #[pallet::call_index(5)]
         pub fn pause(origin: OriginFor<T>) -> DispatchResult {
             Self::pause_challenger(&ensure_signed(origin)?)
         }
 
         /// Ends a pause, or a time in jail that is over: the sender is drawn again, as a junior. Followed by
         /// [`Event::ChallengerActive`].
-        #[pallet::call_index(7)]
+        #[pallet::call_index(6)]
         pub fn come_back(origin: OriginFor<T>) -> DispatchResult {
             Self::return_challenger(&ensure_signed(origin)?)
         }
 
         /// Gives the sender another identity. The old one answers for what it signed until the unbonding time is over. Followed by
         /// [`Event::IdentityChanged`].
-        #[pallet::call_index(8)]
+        #[pallet::call_index(7)]
         pub fn set_identity(
             origin: OriginFor<T>,
             role: Role,
@@ -499,7 +486,7 @@ pub mod pallet {
         }
 
         /// Takes the sender out of draws. Followed by [`Event::Left`].
-        #[pallet::call_index(9)]
+        #[pallet::call_index(8)]
         pub fn leave(origin: OriginFor<T>, role: Role) -> DispatchResult {
             let account = ensure_signed(origin)?;
             match role {
@@ -509,7 +496,7 @@ pub mod pallet {
         }
 
         /// Gives back what is due of a bond. Anyone may, for anyone. Followed by [`Event::PaidBack`].
-        #[pallet::call_index(10)]
+        #[pallet::call_index(9)]
         pub fn withdraw(origin: OriginFor<T>, account: AccountId, role: Role) -> DispatchResult {
             ensure_signed(origin)?;
             let amount = match role {
@@ -522,7 +509,7 @@ pub mod pallet {
 
         /// Takes a part of a bond for a reason that everybody can read, and whose it is out of draws. For governance. Followed by
         /// [`Event::Slashed`] and [`Event::SlashedFor`].
-        #[pallet::call_index(11)]
+        #[pallet::call_index(10)]
         pub fn slash(
             origin: OriginFor<T>,
             account: AccountId,
@@ -597,13 +584,14 @@ impl<T: Config> Participants for Pallet<T> {
 
     fn everybody(epoch: EpochIndex) -> Everybody {
         let sums = Sums::<T>::get();
+        let class = T::Rules::get().map_or(0, |rules| rules.class_bits_per_second);
         Everybody {
             provider_slots: Self::slots(Role::Provider, epoch),
             providers: *sums.providers.at(epoch),
             challengers: *sums.challengers.at(epoch),
             seniors: *sums.seniors.at(epoch),
             wanted: *sums.wanted.at(epoch),
-            class: *sums.class.at(epoch),
+            class: u128::from(*sums.challengers.at(epoch)).saturating_mul(class.into()),
             guaranteed: *sums.guaranteed.at(epoch),
         }
     }

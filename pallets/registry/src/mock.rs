@@ -64,6 +64,7 @@ impl pallet_balances::Config for Test {
 
 pub const EPOCH: BlockNumber = 10;
 pub const GROWTH_STEP: u64 = 25_000_000;
+pub const MOST_DECLARED: u64 = 1_000_000_000;
 pub const ENDOWED: Balance = 1_000_000;
 
 thread_local! {
@@ -82,7 +83,7 @@ pub fn rules() -> Rules {
         unbonding_blocks: 25,
         slow_admission: false,
         admission_fee: 10,
-        class_cap_bits_per_second: 200_000_000,
+        class_bits_per_second: 200_000_000,
         most_joining: 1_000,
     }
 }
@@ -114,7 +115,7 @@ impl Epochs for Clock {
 pub struct Room;
 
 impl HasRoom for Room {
-    fn has_room_for(wanted: u64, _: u64) -> bool {
+    fn has_room_for(wanted: u64) -> bool {
         ROOM.with_borrow(|room| wanted <= *room)
     }
 }
@@ -153,6 +154,7 @@ impl pallet_registry::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Rules = TestRules;
     type GrowthStep = ConstU64<GROWTH_STEP>;
+    type MostDeclared = ConstU64<MOST_DECLARED>;
     type Epochs = Clock;
     type HasRoom = Room;
     type OnGuaranteed = Told;
@@ -188,10 +190,10 @@ pub fn provide(id: u8, declared_mbits: u64) -> frame_support::dispatch::Dispatch
     Registry::register_provider(origin, declared_mbits * 1_000_000, Family::V4, identity, proof, None)
 }
 
-pub fn challenge(id: u8, class_mbits: u64) -> frame_support::dispatch::DispatchResult {
+pub fn challenge(id: u8) -> frame_support::dispatch::DispatchResult {
     let (identity, proof) = identity(1_000 + u16::from(id), &account(id));
     let origin = RuntimeOrigin::signed(account(id));
-    Registry::register_challenger(origin, class_mbits * 1_000_000, identity, proof, endpoints(id))
+    Registry::register_challenger(origin, identity, proof, endpoints(id))
 }
 
 /// Goes on to a block, and begins the epochs in between.
@@ -223,7 +225,7 @@ pub fn new_test_ext_with_genesis_challengers(count: u8) -> sp_io::TestExternalit
     pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }.assimilate_storage(&mut storage).unwrap();
     let challenger = |id: u8| {
         let endpoints = endpoints(id).into_iter().map(|endpoint| endpoint.into_inner()).collect();
-        (account(id), key(1_000 + u16::from(id)).public(), 1_000_000, endpoints)
+        (account(id), key(1_000 + u16::from(id)).public(), endpoints)
     };
     let challengers = (0..count).map(challenger).collect();
     pallet_registry::GenesisConfig::<Test> { challengers, ..Default::default() }

@@ -63,7 +63,7 @@ impl<T: Config> Pallet<T> {
         mining_author: Option<AccountId>,
     ) -> DispatchResult {
         let rules = Self::rules()?;
-        ensure!(declared >= LEAST_BITS_PER_SECOND, Error::<T>::DeclaredTooLittle);
+        Self::check_declared(declared)?;
         ensure!(!Providers::<T>::contains_key(&account), Error::<T>::AlreadyRegistered);
         let from = Self::epoch().saturating_add(1);
         Joining::<T>::try_mutate(|(epoch, joining)| {
@@ -73,7 +73,7 @@ impl<T: Config> Pallet<T> {
             Ok::<_, Error<T>>(())
         })?;
         let wanted = wanted_bits_per_second(declared, 0, T::GrowthStep::get());
-        ensure!(T::HasRoom::has_room_for(wanted, declared), Error::<T>::NoRoom);
+        ensure!(T::HasRoom::has_room_for(wanted), Error::<T>::NoRoom);
 
         let bond = rules.bond_of_provider(declared);
         T::Currency::hold(&HoldReason::Provider.into(), &account, bond)?;
@@ -90,7 +90,7 @@ impl<T: Config> Pallet<T> {
             guaranteed: Versions::new(0),
             wanted: Versions::new(wanted),
         };
-        Self::add_up(&account, &Part::default(), &Part::of(&entry, from), from);
+        Self::join(&entry);
         ProviderSlots::<T>::insert(slot, entry);
         let provider = Provider {
             slot: Some(slot),
@@ -102,6 +102,13 @@ impl<T: Config> Pallet<T> {
         };
         Providers::<T>::insert(&account, provider);
         Self::deposit_event(Event::ProviderJoined { provider: account, slot, from, declared, bond });
+        Ok(())
+    }
+
+    /// At least one Mbit/s, and no more than there is a committee for: its window would else stay as it is for ever.
+    fn check_declared(declared: u64) -> DispatchResult {
+        ensure!(declared >= LEAST_BITS_PER_SECOND, Error::<T>::DeclaredTooLittle);
+        ensure!(declared <= T::MostDeclared::get(), Error::<T>::DeclaredTooMuch);
         Ok(())
     }
 
@@ -123,6 +130,11 @@ impl<T: Config> Pallet<T> {
             let after = Part::of(entry, next);
             Self::add_up(&entry.account, &before, &after, next);
         });
+    }
+
+    /// Adds a provider to the sums of the first epoch in which it is active.
+    pub(crate) fn join(entry: &ProviderSlot) {
+        Self::add_up(&entry.account, &Part::default(), &Part::of(entry, entry.from), entry.from);
     }
 
     /// Brings the sums of an epoch from what one provider was to what it is.
@@ -195,7 +207,7 @@ impl<T: Config> Pallet<T> {
     /// Sets what a provider declares from the next epoch on, and what it has bonded for it.
     pub(crate) fn change_declared(account: &AccountId, declared: u64) -> DispatchResult {
         let bond = Self::rules()?.bond_of_provider(declared);
-        ensure!(declared >= LEAST_BITS_PER_SECOND, Error::<T>::DeclaredTooLittle);
+        Self::check_declared(declared)?;
         let until = Self::unbonded_at()?;
         Providers::<T>::try_mutate(account, |provider| {
             let provider = provider.as_mut().ok_or(Error::<T>::NotRegistered)?;
@@ -205,7 +217,7 @@ impl<T: Config> Pallet<T> {
             if declared > now {
                 let more = wanted_bits_per_second(declared, 0, T::GrowthStep::get());
                 let before = wanted_bits_per_second(now, 0, T::GrowthStep::get());
-                ensure!(T::HasRoom::has_room_for(more.saturating_sub(before), declared), Error::<T>::NoRoom);
+                ensure!(T::HasRoom::has_room_for(more.saturating_sub(before)), Error::<T>::NoRoom);
             }
             // What is needed more comes from what was to be given back first.
             if bond > provider.bond {

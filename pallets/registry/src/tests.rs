@@ -161,7 +161,11 @@ fn what_cannot_be_measured_is_refused() {
         assert_noop!(Registry::set_declared(signed(1), 25 * MBIT), Error::<Test>::NoRoom);
         assert_ok!(Registry::set_declared(signed(1), 23 * MBIT));
         assert_noop!(provide(2, 0), Error::<Test>::DeclaredTooLittle);
-        assert_noop!(challenge(2, 0), Error::<Test>::ClassTooSmall);
+        assert_noop!(provide(2, MOST_DECLARED / MBIT + 1), Error::<Test>::DeclaredTooMuch);
+        assert_noop!(
+            Registry::set_declared(signed(1), MOST_DECLARED + 1),
+            Error::<Test>::DeclaredTooMuch
+        );
     });
 }
 
@@ -198,7 +202,7 @@ fn an_identity_is_nobody_elses_until_what_it_signed_is_past() {
 fn a_challenger_needs_one_endpoint_of_each_family_at_the_most() {
     new_test_ext().execute_with(|| {
         let (identity, proof) = identity(1, &account(1));
-        let join = |endpoints| Registry::register_challenger(signed(1), MBIT, identity, proof, endpoints);
+        let join = |endpoints| Registry::register_challenger(signed(1), identity, proof, endpoints);
         assert_noop!(join(Default::default()), Error::<Test>::BadEndpoint);
         let twice = [endpoints(1).into_inner(), endpoints(2).into_inner()].concat();
         assert_noop!(join(twice.try_into().unwrap()), Error::<Test>::BadEndpoint);
@@ -212,7 +216,7 @@ fn slow_admission_draws_one_in_four_epochs_and_whoever_waits_can_go_at_once() {
     new_test_ext().execute_with(|| {
         set_rules(|rules| rules.slow_admission = true);
         for id in 0..8 {
-            assert_ok!(challenge(id, 100));
+            assert_ok!(challenge(id));
             assert!(matches!(standing(id), Standing::Waiting { .. }));
         }
         let issuance = 100 * ENDOWED - (1..=8).map(|nth| 10 * nth).sum::<Balance>();
@@ -240,7 +244,7 @@ fn epochs_in_which_nobody_waits_save_up_no_admission() {
         set_rules(|rules| rules.slow_admission = true);
         go_to_epoch(50);
         for id in 0..8 {
-            assert_ok!(challenge(id, 100));
+            assert_ok!(challenge(id));
         }
         go_to_epoch(53);
         assert_eq!(WaitingCount::<Test>::get(), 8);
@@ -250,7 +254,7 @@ fn epochs_in_which_nobody_waits_save_up_no_admission() {
 #[test]
 fn a_jailed_challenger_comes_back_after_its_time_as_a_junior_in_another_slot_and_longer_the_next_time() {
     new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 100));
+        assert_ok!(challenge(1));
         go_to_epoch(1);
         let slot = slot_of_challenger(1);
         assert!(Registry::jail(&account(1)));
@@ -262,7 +266,7 @@ fn a_jailed_challenger_comes_back_after_its_time_as_a_junior_in_another_slot_and
         // From the next epoch on, which is the eighth.
         go_to_epoch(7);
         // Somebody else has taken the slot.
-        assert_ok!(challenge(2, 100));
+        assert_ok!(challenge(2));
         assert_eq!(slot_of_challenger(2), slot);
         assert_ok!(Registry::come_back(signed(1)));
         assert_ne!(slot_of_challenger(1), slot);
@@ -277,7 +281,7 @@ fn a_jailed_challenger_comes_back_after_its_time_as_a_junior_in_another_slot_and
 #[test]
 fn who_leaves_out_of_jail_still_waits_for_its_bond() {
     new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 100));
+        assert_ok!(challenge(1));
         go_to_epoch(1);
         assert!(Registry::jail(&account(1)));
         assert_ok!(Registry::leave(signed(1), Role::Challenger));
@@ -292,7 +296,7 @@ fn who_leaves_out_of_jail_still_waits_for_its_bond() {
 #[test]
 fn a_slash_gives_a_tenth_to_who_showed_why_and_burns_the_rest() {
     new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 100));
+        assert_ok!(challenge(1));
         let issuance = Balances::total_issuance();
         assert_eq!(Registry::take_bond(&account(1), Role::Challenger, Perbill::one(), Some(&account(2))), Ok(100));
         assert_eq!(Balances::balance(&account(2)), ENDOWED + 10);
@@ -309,7 +313,7 @@ fn a_slash_gives_a_tenth_to_who_showed_why_and_burns_the_rest() {
 #[test]
 fn who_slashes_himself_loses_nine_tenths() {
     new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 100));
+        assert_ok!(challenge(1));
         assert_ok!(Registry::take_bond(&account(1), Role::Challenger, Perbill::one(), Some(&account(1))));
         assert_eq!(Balances::total_balance(&account(1)), ENDOWED - 90);
     });
@@ -364,7 +368,7 @@ fn prefixes_that_everybody_left_are_forgotten() {
 #[test]
 fn coming_and_going_within_an_epoch_takes_one_slot() {
     new_test_ext().execute_with(|| {
-        assert_ok!(challenge(2, 100));
+        assert_ok!(challenge(2));
         for _ in 0..50 {
             assert_ok!(provide(1, 1));
             assert_ok!(Registry::leave(signed(1), Role::Provider));
@@ -389,7 +393,7 @@ fn coming_and_going_within_an_epoch_takes_one_slot() {
 #[test]
 fn who_pauses_is_jailed_all_the_same() {
     new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 100));
+        assert_ok!(challenge(1));
         go_to_epoch(1);
         assert_ok!(Registry::pause(signed(1)));
         assert!(Registry::jail(&account(1)));
@@ -400,38 +404,10 @@ fn who_pauses_is_jailed_all_the_same() {
 }
 
 #[test]
-fn a_class_that_nobody_has_counts_for_what_most_have() {
-    new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 100));
-        assert_ok!(challenge(2, 1_000_000));
-        assert_eq!(*Sums::<Test>::get().class.last(), u128::from(300 * MBIT));
-        assert_ok!(Registry::set_class(signed(2), u64::MAX));
-        assert_eq!(*Sums::<Test>::get().class.last(), u128::from(300 * MBIT));
-        Registry::do_try_state().unwrap();
-    });
-}
-
-#[test]
-fn nobody_becomes_a_senior_with_a_class_that_was_never_asked_for() {
-    new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 1));
-        set_rules(|rules| rules.slow_admission = true);
-        go_to_epoch(400);
-        assert_noop!(Registry::set_class(signed(1), 100 * MBIT), Error::<Test>::PauseFirst);
-        assert_ok!(Registry::pause(signed(1)));
-        assert_ok!(Registry::set_class(signed(1), 100 * MBIT));
-        go_to_epoch(401);
-        assert_ok!(Registry::come_back(signed(1)));
-        assert_eq!(*Sums::<Test>::get().seniors.last(), 0);
-        Registry::do_try_state().unwrap();
-    });
-}
-
-#[test]
 fn where_admission_is_slow_a_sixteenth_comes_back_in_an_epoch() {
     new_test_ext().execute_with(|| {
         for id in 0..40 {
-            assert_ok!(challenge(id, 100));
+            assert_ok!(challenge(id));
         }
         set_rules(|rules| rules.slow_admission = true);
         go_to_epoch(1);
@@ -509,7 +485,7 @@ fn less_is_guaranteed_when_less_is_declared() {
 #[test]
 fn a_bond_that_rose_meanwhile_is_paid_by_who_comes_back() {
     new_test_ext().execute_with(|| {
-        assert_ok!(challenge(1, 100));
+        assert_ok!(challenge(1));
         assert_ok!(Registry::pause(signed(1)));
         set_rules(|rules| rules.challenger_bond = 400);
         go_to_epoch(1);
@@ -523,7 +499,7 @@ fn where_slow_admission_ends_nobody_who_waited_is_overtaken_for_long() {
     new_test_ext().execute_with(|| {
         set_rules(|rules| rules.slow_admission = true);
         for id in 0..20 {
-            assert_ok!(challenge(id, 100));
+            assert_ok!(challenge(id));
         }
         set_rules(|rules| rules.slow_admission = false);
         go_to_epoch(1);
@@ -552,8 +528,7 @@ enum Step {
     Author(u8, Option<u8>),
     Guarantee(u8, u64),
     Prefix(u8, u8),
-    Challenge(u8, u64),
-    Class(u8, u64),
+    Challenge(u8),
     Endpoints(u8, u8),
     Pause(u8),
     Jail(u8),
@@ -574,8 +549,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (id.clone(), proptest::option::of(0u8..4)).prop_map(|(id, author)| Step::Author(id, author)),
         2 => (id.clone(), 0u64..400).prop_map(|(id, mbits)| Step::Guarantee(id, mbits)),
         2 => (id.clone(), 0u8..5).prop_map(|(id, place)| Step::Prefix(id, place)),
-        3 => (id.clone(), 1u64..300).prop_map(|(id, mbits)| Step::Challenge(id, mbits)),
-        1 => (id.clone(), 1u64..300).prop_map(|(id, mbits)| Step::Class(id, mbits)),
+        3 => id.clone().prop_map(Step::Challenge),
         1 => (id.clone(), any::<u8>()).prop_map(|(id, place)| Step::Endpoints(id, place)),
         1 => id.clone().prop_map(Step::Pause),
         1 => id.clone().prop_map(Step::Jail),
@@ -619,8 +593,7 @@ fn take(step: Step) {
             }
             Ok(())
         },
-        Step::Challenge(id, mbits) => challenge(id, mbits),
-        Step::Class(id, mbits) => Registry::set_class(signed(id), mbits * MBIT),
+        Step::Challenge(id) => challenge(id),
         Step::Endpoints(id, place) => Registry::set_endpoints(signed(id), endpoints(place)),
         Step::Pause(id) => Registry::pause(signed(id)),
         Step::Jail(id) => {

@@ -78,7 +78,6 @@ impl<T: Config> Pallet<T> {
                 Standing::Active { slot } => {
                     let entry = ChallengerSlots::<T>::get(slot).ok_or("a challenger has an empty slot")?;
                     ensure!(entry.account == account && entry.until.is_none(), "a challenger's slot is another's");
-                    ensure!(*entry.class.last() == challenger.class_bits_per_second, "a slot has another class");
                 },
                 _ => (),
             }
@@ -110,8 +109,6 @@ impl<T: Config> Pallet<T> {
                 .filter(|it| it.from <= epoch && it.until.is_none_or(|until| epoch < until))
                 .collect();
             ensure!(*sums.challengers.at(epoch) as usize == active.len(), "the number of challengers is wrong");
-            let class: u128 = active.iter().map(|it| *it.counted.at(epoch)).sum();
-            ensure!(*sums.class.at(epoch) == class, "the classes do not add up");
             let seniors = active.iter().filter(|it| it.from == 0 || epoch - it.from >= JUNIOR_EPOCHS).count();
             ensure!(*sums.seniors.at(epoch) as usize == seniors, "the number of seniors is wrong");
         }

@@ -16,20 +16,13 @@ use weir_primitives::{
     AccountId, Balance, BlockNumber, EpochIndex,
 };
 
+pub use weir_primitives::registry::{Role, Standing};
+
 /// How many identities an account can have had within the unbonding time.
 pub const MAX_FORMER_IDENTITIES: u32 = 8;
 
 /// Identities that were rotated away.
 pub type FormerIdentities = BoundedVec<(PeerKey, BlockNumber), ConstU32<MAX_FORMER_IDENTITIES>>;
-
-/// The two parts that somebody can take in measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub enum Role {
-    /// Is measured.
-    Provider,
-    /// Measures.
-    Challenger,
-}
 
 /// An account that is a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
@@ -61,40 +54,8 @@ pub struct Challenger {
     pub identity: PeerKey,
     /// Those that it had before, each with the block up to which it answers for them.
     pub former_identities: FormerIdentities,
-    /// What it can send and take, in bits per second.
-    pub class_bits_per_second: u64,
     /// Where provers reach its control streams.
     pub endpoints: Endpoints,
-}
-
-/// Where a challenger stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub enum Standing {
-    /// It waits to be admitted, at this place.
-    Waiting {
-        /// Its place among those that wait.
-        place: u32,
-    },
-    /// It is in a slot, and drawn.
-    Active {
-        /// The slot.
-        slot: u32,
-    },
-    /// It announced a pause.
-    Paused {
-        /// The first epoch in which it is not drawn.
-        from: EpochIndex,
-    },
-    /// It missed too much.
-    Jailed {
-        /// The first epoch in which it can come back.
-        until: EpochIndex,
-    },
-    /// It left.
-    Leaving {
-        /// The block from which on the bond can be taken back.
-        until: BlockNumber,
-    },
 }
 
 /// What a slot says of a provider, by epoch.
@@ -140,10 +101,6 @@ pub struct ChallengerSlot {
     pub until: Option<EpochIndex>,
     /// The identity of its agent.
     pub identity: Versions<PeerKey>,
-    /// What it can send and take, in bits per second.
-    pub class: Versions<u64>,
-    /// What of that counts among all.
-    pub counted: Versions<u128>,
     /// Where provers reach its control streams.
     pub endpoints: Versions<Endpoints>,
 }
@@ -154,7 +111,6 @@ impl ChallengerSlot {
         let addresses = self.endpoints.at(epoch).iter().filter_map(|bytes| endpoint::decode(bytes));
         Candidate {
             account: self.account.clone(),
-            class_bits_per_second: *self.class.at(epoch),
             prefixes: addresses.map(|(address, _)| Prefix::of(address.ip())).collect(),
             from: self.from,
             until: self.until,
@@ -197,6 +153,4 @@ pub struct Sums {
     pub challengers: Versions<u32>,
     /// How many of them are seniors.
     pub seniors: Versions<u32>,
-    /// What all challengers can send and take, each counted up to a cap, in bits per second.
-    pub class: Versions<u128>,
 }

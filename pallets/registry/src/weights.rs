@@ -13,8 +13,6 @@ pub trait WeightInfo {
     fn set_declared() -> Weight;
     /// [`crate::Pallet::set_mining_author`].
     fn set_mining_author() -> Weight;
-    /// [`crate::Pallet::set_class`].
-    fn set_class() -> Weight;
     /// [`crate::Pallet::set_endpoints`].
     fn set_endpoints() -> Weight;
     /// [`crate::Pallet::pause`].
@@ -53,9 +51,6 @@ impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
     fn set_mining_author() -> Weight {
         Self::of(10, 8)
     }
-    fn set_class() -> Weight {
-        Self::of(5, 3)
-    }
     fn set_endpoints() -> Weight {
         Self::of(4, 2)
     }
@@ -90,9 +85,6 @@ impl WeightInfo for () {
         Weight::zero()
     }
     fn set_mining_author() -> Weight {
-        Weight::zero()
-    }
-    fn set_class() -> Weight {
         Weight::zero()
     }
     fn set_endpoints() -> Weight {

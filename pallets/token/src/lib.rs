@@ -10,19 +10,20 @@
 //!
 //! | share of a budget | who gets it |
 //! | --- | --- |
-//! | 40 % | the authors of the epoch's blocks, the same for each block |
-//! | 35 % | providers, by their part of all guaranteed bandwidth, at the end of the epoch; B_pay bounds the rate |
+//! | 40 % | authors: nine tenths for the epoch's blocks, the same for each; a tenth for the batches of reports that they are first to include |
+//! | 35 % | providers, by their part of all guaranteed bandwidth in the epoch; B_pay bounds the rate |
 //! | 20 % | traffic: nobody yet, so it stays unissued |
-//! | 5 % | challengers: nobody yet, so it stays unissued |
+//! | 5 % | challengers, by what they were to send and take in the duties that they met; 0.2 % of their bond at the most |
 //!
-//! A fifth of each reward is free at once. The rest is held, and vests in an account's [`vesting::Ring`]. Of the fees of every
+//! What bandwidth earns is kept by [`earnings`]. A reward goes to its account's payee, if it named one. A fifth of each reward is free at once. The rest is held, and vests in an account's [`vesting::Ring`]. Of the fees of every
 //! block, half is burned, 30 % goes to its author and 20 % to the treasury; tips go to the author. They are split when the block
 //! ends, once for all its transactions.
 //!
 //! ## Invariants
 //!
 //! - what exists = what was ever issued − what was burned;
-//! - ever issued ≤ scheduled ≤ cap;
+//! - ever issued + promised ≤ scheduled ≤ cap;
+//! - what all have earned by bandwidth and duties, and were not paid, ≤ what is promised;
 //! - what is held for vesting = the sum of what the rings still hold;
 //! - each reward = its liquid part + its vesting part; the fees and tips of a block = burned + author + treasury;
 //! - no fee outlives its block.
@@ -48,6 +49,7 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+pub mod earnings;
 pub mod migrations;
 #[cfg(test)]
 mod mock;
@@ -69,11 +71,16 @@ use frame_support::{
 };
 use frame_system::pallet_prelude::*;
 pub use pallet::*;
-use sp_runtime::{traits::AccountIdConversion, Perbill, SaturatedConversion};
+use sp_runtime::{
+    traits::{AccountIdConversion, Saturating},
+    Perbill, SaturatedConversion,
+};
+use earnings::{BatchBudget, DutyPrices, Earned};
 use vesting::Ring;
 use weights::WeightInfo;
 use weir_primitives::{
-    interfaces::{CurrentBlock, MeasuredProvider, OnAuthored, OnEpoch},
+    accumulator::{Accumulator, Share},
+    interfaces::{CurrentBlock, Epochs, Everybody, OnAuthored, OnEpochBorder},
     parameters::{Parameters, Token},
     runtime_api::Supply,
     AccountId, Balance, BlockNumber, Epoch, EpochIndex, PLANCK_PER_WEIR,
@@ -83,8 +90,12 @@ use weir_primitives::{
 pub const CAP: Balance = 1_000_000_000_u128.saturating_mul(PLANCK_PER_WEIR);
 /// The part of a budget that goes to the authors of blocks.
 pub const AUTHORS_SHARE: Perbill = Perbill::from_percent(40);
+/// The part of that which goes to those who include batches of reports.
+pub const BATCHES_SHARE: Perbill = Perbill::from_percent(10);
 /// The part of a budget that goes to providers.
 pub const CAPACITY_SHARE: Perbill = Perbill::from_percent(35);
+/// The part of a budget that goes to challengers.
+pub const CHALLENGERS_SHARE: Perbill = Perbill::from_percent(5);
 /// The part of a reward that is free at once.
 pub const LIQUID_SHARE: Perbill = Perbill::from_percent(20);
 /// The part of a fee that goes to the author of the block.
@@ -128,6 +139,10 @@ pub enum Reason {
     Block,
     /// Guaranteed bandwidth.
     Capacity,
+    /// Measuring others.
+    Duties,
+    /// Including a batch of reports first.
+    Batch,
 }
 
 #[allow(clippy::expect_used, reason = "the macros of FRAME write it")]
@@ -156,6 +171,10 @@ pub mod pallet {
         type Parameters: Get<Option<Parameters>>;
         /// The author of the current block.
         type CurrentBlock: CurrentBlock;
+        /// Knows the epochs.
+        type Epochs: Epochs;
+        /// The time over which a reward vests.
+        type VestingBlocks: Get<BlockNumber>;
         /// What calls and hooks cost.
         type WeightInfo: WeightInfo;
     }
@@ -185,13 +204,43 @@ pub mod pallet {
     #[pallet::storage]
     pub type PendingFees<T: Config> = StorageValue<_, (NoDrop<CreditOf<T>>, NoDrop<CreditOf<T>>), OptionQuery>;
 
+    /// What was earned and not paid yet: each planck of it belongs to somebody, or is what rounding leaves.
+    #[pallet::storage]
+    pub type Promised<T> = StorageValue<_, Balance, ValueQuery>;
+
+    /// What all providers have earned by guaranteed bandwidth.
+    #[pallet::storage]
+    pub type CapacityTotal<T> = StorageValue<_, Accumulator, ValueQuery>;
+
+    /// What each provider has of it.
+    #[pallet::storage]
+    pub type CapacityShares<T> = StorageMap<_, Blake2_128Concat, AccountId, Share, OptionQuery>;
+
+    /// What challengers are paid in this epoch.
+    #[pallet::storage]
+    pub type DutyBudget<T> = StorageValue<_, DutyPrices, ValueQuery>;
+
+    /// What each challenger has earned.
+    #[pallet::storage]
+    pub type Duties<T> = StorageMap<_, Blake2_128Concat, AccountId, Earned, ValueQuery>;
+
+    /// What is left for those who include batches of reports in this epoch.
+    #[pallet::storage]
+    pub type Batches<T> = StorageValue<_, BatchBudget, ValueQuery>;
+
+    /// To whom the rewards of an account go, if not to itself.
+    #[pallet::storage]
+    pub type Payees<T> = StorageMap<_, Blake2_128Concat, AccountId, AccountId, OptionQuery>;
+
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
     pub enum Event<T: Config> {
         /// A reward was issued.
         Rewarded {
-            /// The account that was rewarded.
+            /// The account that has earned it.
             account: AccountId,
+            /// The account that it went to.
+            payee: AccountId,
             /// What the reward is for.
             reason: Reason,
             /// The gross amount: liquid plus vesting.
@@ -209,6 +258,13 @@ pub mod pallet {
             reason: Reason,
             /// The gross amount, which stays unissued.
             gross: Balance,
+        },
+        /// The rewards of an account go to another one, or to itself again.
+        PayeeSet {
+            /// The account.
+            account: AccountId,
+            /// Where its rewards go, if not to itself.
+            payee: Option<AccountId>,
         },
         /// Vested tokens were released.
         Claimed {
@@ -266,7 +322,7 @@ pub mod pallet {
             assert!(issued <= CAP, "the genesis balances are above the cap");
             Sums::<T>::put(Totals { issued, scheduled: issued, vesting: 0 });
             if let Some(parameters) = T::Parameters::get() {
-                Pallet::<T>::set_budget(Epoch::initial(parameters.measurement.epoch_blocks), &parameters.token);
+                let _ = Pallet::<T>::set_budget(Epoch::initial(parameters.measurement.epoch_blocks), &parameters.token);
             }
         }
     }
@@ -291,14 +347,28 @@ pub mod pallet {
 
     #[pallet::call(weight = <T as Config>::WeightInfo)]
     impl<T: Config> Pallet<T> {
-        /// Releases what has vested of an account's rewards. Anyone may, for anyone. Followed by [`Event::Claimed`].
+        /// Pays what an account has earned by bandwidth and duties, and releases what has vested of its rewards. Anyone may, for anyone.
+        /// Followed by [`Event::Rewarded`] for what was paid, and [`Event::Claimed`] for what was released.
         #[pallet::call_index(0)]
         pub fn claim(origin: OriginFor<T>, account: AccountId) -> DispatchResult {
             ensure_signed(origin)?;
             let amount = Self::release_vested(&account)?;
-            ensure!(amount > 0, Error::<T>::NothingToClaim);
-            let vesting = Rings::<T>::get(&account).held();
-            Self::deposit_event(Event::Claimed { account, amount, vesting });
+            let paid = Self::pay_capacity(&account).saturating_add(Self::pay_duties(&account));
+            ensure!(amount > 0 || paid > 0, Error::<T>::NothingToClaim);
+            if amount > 0 {
+                let vesting = Rings::<T>::get(&account).held();
+                Self::deposit_event(Event::Claimed { account, amount, vesting });
+            }
+            Ok(())
+        }
+
+        /// Names the account that the sender's rewards go to from now on; nobody for the sender itself. What vests already stays where it is.
+        /// Followed by [`Event::PayeeSet`].
+        #[pallet::call_index(1)]
+        pub fn set_payee(origin: OriginFor<T>, payee: Option<AccountId>) -> DispatchResult {
+            let account = ensure_signed(origin)?;
+            Payees::<T>::set(&account, payee.clone().filter(|payee| *payee != account));
+            Self::deposit_event(Event::PayeeSet { account, payee });
             Ok(())
         }
     }
@@ -315,6 +385,11 @@ pub mod pallet {
         /// What a claim would release for an account now.
         pub fn claimable(account: AccountId) -> Balance {
             Self::ring(&account).vested(Self::block_number())
+        }
+
+        /// What an account has earned by bandwidth and duties, and was not paid yet.
+        pub fn owed_to(account: AccountId) -> Balance {
+            Self::owed(&account)
         }
     }
 }
@@ -334,10 +409,11 @@ impl<T: Config> Pallet<T> {
         migrations::former_ring::<T>(account).unwrap_or_else(|| Rings::<T>::get(account))
     }
 
-    /// Sets what an epoch may issue, and adds it to the schedule.
-    fn set_budget(epoch: Epoch, token: &Token) {
+    /// Sets what an epoch may issue, adds it to the schedule, and says how much that is.
+    fn set_budget(epoch: Epoch, token: &Token) -> Balance {
         let mut sums = Sums::<T>::get();
-        let left = CAP.saturating_sub(sums.issued);
+        let issued = sums.issued.saturating_add(Promised::<T>::get());
+        let left = CAP.saturating_sub(issued);
         // What is left is below 2^90: exact. An epoch that is longer than the divisor issues all of it and no more.
         let emission = left
             .saturating_mul(epoch.blocks.into())
@@ -345,10 +421,14 @@ impl<T: Config> Pallet<T> {
             .unwrap_or(0)
             .min(left);
         let budget = Budget {
-            per_block: AUTHORS_SHARE.mul_floor(emission).checked_div(epoch.blocks.into()).unwrap_or(0),
+            per_block: Perbill::one()
+                .saturating_sub(BATCHES_SHARE)
+                .mul_floor(AUTHORS_SHARE.mul_floor(emission))
+                .checked_div(epoch.blocks.into())
+                .unwrap_or(0),
             capacity: CAPACITY_SHARE.mul_floor(emission),
         };
-        sums.scheduled = sums.issued.saturating_add(emission);
+        sums.scheduled = issued.saturating_add(emission);
         CurrentBudget::<T>::put(budget);
         let scheduled = sums.scheduled;
         Sums::<T>::put(sums);
@@ -358,33 +438,35 @@ impl<T: Config> Pallet<T> {
             capacity: budget.capacity,
             scheduled,
         });
+        emission
     }
 
     /// Issues a reward, a fifth free and the rest held; nothing at all if the account cannot take it.
-    fn reward(account: &AccountId, reason: Reason, gross: Balance, token: &Token) {
+    fn reward(account: &AccountId, reason: Reason, gross: Balance) {
         if gross == 0 {
             return;
         }
-        let issued = with_storage_layer(|| Self::issue(account, reason, gross, token));
+        let issued = with_storage_layer(|| Self::issue(account, reason, gross));
         if issued.is_err() {
             Self::deposit_event(Event::RewardLost { account: account.clone(), reason, gross });
         }
     }
 
-    fn issue(account: &AccountId, reason: Reason, gross: Balance, token: &Token) -> DispatchResult {
+    fn issue(account: &AccountId, reason: Reason, gross: Balance) -> DispatchResult {
+        let payee = Payees::<T>::get(account).unwrap_or_else(|| account.clone());
         let liquid = LIQUID_SHARE.mul_floor(gross);
         let vesting = gross.saturating_sub(liquid);
-        Self::release_vested(account)?;
+        Self::release_vested(&payee)?;
 
         let mut sums = Sums::<T>::get();
         sums.issued = sums.issued.saturating_add(gross);
         ensure!(sums.issued <= CAP, DispatchError::Arithmetic(sp_runtime::ArithmeticError::Overflow));
         sums.vesting = sums.vesting.saturating_add(vesting);
-        T::Currency::mint_into(account, gross)?;
-        T::Currency::hold(&HoldReason::Vesting.into(), account, vesting)?;
-        Rings::<T>::mutate(account, |ring| ring.add(vesting, Self::block_number(), token.vesting_blocks));
+        T::Currency::mint_into(&payee, gross)?;
+        T::Currency::hold(&HoldReason::Vesting.into(), &payee, vesting)?;
+        Rings::<T>::mutate(&payee, |ring| ring.add(vesting, Self::block_number(), T::VestingBlocks::get()));
         Sums::<T>::put(sums);
-        Self::deposit_event(Event::Rewarded { account: account.clone(), reason, gross, liquid, vesting });
+        Self::deposit_event(Event::Rewarded { account: account.clone(), payee, reason, gross, liquid, vesting });
         Ok(())
     }
 
@@ -435,7 +517,16 @@ impl<T: Config> Pallet<T> {
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
         use frame_support::traits::GetStorageVersion;
         let sums = Sums::<T>::get();
-        ensure!(sums.issued <= sums.scheduled && sums.scheduled <= CAP, "more was issued than scheduled");
+        let promised = Promised::<T>::get();
+        let due = sums.issued.saturating_add(promised);
+        ensure!(due <= sums.scheduled && sums.scheduled <= CAP, "more was issued or promised than scheduled");
+        let total = CapacityTotal::<T>::get();
+        let of_shares = CapacityShares::<T>::iter_values().map(|share| share.owed(&total));
+        let of_duties = Duties::<T>::iter_values().map(|earned| earned.owed);
+        let owed = of_shares.chain(of_duties).fold(0, Balance::saturating_add);
+        ensure!(owed <= promised, "more is owed than was promised");
+        let units = CapacityShares::<T>::iter_values().fold(0u128, |sum, it| sum.saturating_add(it.units().into()));
+        ensure!(units == total.units(), "the bandwidth that is paid for does not add up");
         ensure!(T::Currency::total_issuance() <= sums.issued, "more exists than was ever issued");
         let mut vesting: Balance = 0;
         for account in Rings::<T>::iter_keys().chain(migrations::Vestings::<T>::iter_keys()) {
@@ -455,32 +546,15 @@ impl<T: Config> Pallet<T> {
 
 impl<T: Config> OnAuthored for Pallet<T> {
     fn on_authored(author: &AccountId) {
-        if let Some(parameters) = T::Parameters::get() {
-            Self::reward(author, Reason::Block, CurrentBudget::<T>::get().per_block, &parameters.token);
-        }
+        Self::reward(author, Reason::Block, CurrentBudget::<T>::get().per_block);
     }
 }
 
-impl<T: Config> OnEpoch for Pallet<T> {
-    /// Pays the providers for the epoch that ended, and sets the budget of the one that begins.
-    fn on_epoch(epoch: Epoch, providers: &[MeasuredProvider]) {
+impl<T: Config> OnEpochBorder for Pallet<T> {
+    fn on_epoch_border(epoch: Epoch, everybody: &Everybody, is_paid: bool) {
         let Some(parameters) = T::Parameters::get() else { return };
-        let total = providers
-            .iter()
-            .fold(0u128, |sum, provider| sum.saturating_add(u128::from(provider.guaranteed_bits_per_second)))
-            .max(u128::from(parameters.token.full_pay_bits_per_second));
-        let capacity = CurrentBudget::<T>::get().capacity;
-        for provider in providers {
-            let part = u128::from(provider.guaranteed_bits_per_second);
-            // The capacity budget is below 2^90 and a bandwidth below 2^64: exact in 256 bits.
-            let gross = sp_core::U256::from(capacity)
-                .saturating_mul(part.into())
-                .checked_div(total.into())
-                .and_then(|gross| Balance::try_from(gross).ok())
-                .unwrap_or(0);
-            Self::reward(&provider.account, Reason::Capacity, gross, &parameters.token);
-        }
-        Self::set_budget(epoch, &parameters.token);
+        let emission = Self::set_budget(epoch, &parameters.token);
+        Self::begin_epoch(emission, everybody, is_paid, &parameters);
     }
 }
 

@@ -4,14 +4,15 @@ use crate as pallet_token;
 use core::cell::RefCell;
 use frame_support::{
     derive_impl,
-    traits::{Get, GetStorageVersion},
+    traits::{ConstU32, Get, GetStorageVersion},
 };
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
 use weir_primitives::{
     consensus::Difficulty,
-    interfaces::CurrentBlock,
+    interfaces::{CurrentBlock, Epochs},
     parameters::{Consensus, Measurement, Parameters, Token as TokenParameters, RULES_VERSION},
-    AccountId, Balance, BlockNumber, UnixMilliseconds, PLANCK_PER_WEIR,
+    registry::Registry,
+    AccountId, Balance, BlockNumber, Epoch, EpochIndex, UnixMilliseconds, PLANCK_PER_WEIR,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -83,6 +84,9 @@ impl Get<Option<Parameters>> for TestParameters {
             measurement: Measurement {
                 epoch_blocks: EPOCH,
                 instants: 2,
+                notice: 12_000,
+                groups_prefixes: false,
+                least_seniors: 0,
                 committee: 4,
                 byzantine: 1,
                 rank: 2,
@@ -92,9 +96,16 @@ impl Get<Option<Parameters>> for TestParameters {
                 train_us: 500_000,
                 report_deadline: 10_000,
                 growth_step_bits_per_second: 1,
+            },
+            registry: Registry {
+                provider_bond: 0,
                 bond_per_mbit: 1,
-                challenger_bond: 1,
+                challenger_bond: CHALLENGER_BOND,
                 unbonding_blocks: 20,
+                slow_admission: false,
+                admission_fee: 0,
+                class_bits_per_second: 1_000_000_000,
+                most_joining: 256,
             },
             token: TokenParameters {
                 emission_divisor: DIVISOR.with_borrow(|epochs| epochs * u64::from(EPOCH)),
@@ -127,10 +138,26 @@ impl pallet_token::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Parameters = TestParameters;
     type CurrentBlock = CurrentAuthor;
+    type Epochs = Uniform;
+    type VestingBlocks = ConstU32<96>;
     type WeightInfo = ();
 }
 
+/// All epochs are equally long.
+pub struct Uniform;
+
+impl Epochs for Uniform {
+    fn index_at(number: BlockNumber) -> EpochIndex {
+        Epoch::uniform(number, EPOCH).index
+    }
+
+    fn current() -> Epoch {
+        Epoch::uniform(System::block_number(), EPOCH)
+    }
+}
+
 pub const EPOCH: BlockNumber = 10;
+pub const CHALLENGER_BOND: Balance = 100 * PLANCK_PER_WEIR;
 
 pub fn set_author(author: Option<AccountId>) {
     AUTHOR.set(author);

@@ -11,6 +11,8 @@ pub trait WeightInfo {
     fn on_finalize() -> Weight;
     /// [`crate::Pallet::claim`].
     fn claim() -> Weight;
+    /// [`crate::Pallet::set_payee`].
+    fn set_payee() -> Weight;
 }
 
 /// Counted from the code: every storage access at the database's price, and the arithmetic at a bound.
@@ -18,7 +20,7 @@ pub struct CountedWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
     fn on_initialize() -> Weight {
-        // Reads: parameters and what can be tuned of them, emission, supply, version, vesting in both layouts, account, holds,
+        // Reads: parameters, payee, emission, supply, version, vesting in both layouts, account, holds,
         // issuance; writes all but the first seven and the version.
         Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(15, 8))
     }
@@ -27,7 +29,10 @@ impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
         Weight::from_parts(100_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(5, 4))
     }
     fn claim() -> Weight {
-        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(13, 6))
+        Weight::from_parts(150_000_000, 8_192).saturating_add(T::DbWeight::get().reads_writes(24, 14))
+    }
+    fn set_payee() -> Weight {
+        Weight::from_parts(20_000_000, 4_096).saturating_add(T::DbWeight::get().reads_writes(1, 1))
     }
 }
 
@@ -39,6 +44,9 @@ impl WeightInfo for () {
         Weight::zero()
     }
     fn claim() -> Weight {
+        Weight::zero()
+    }
+    fn set_payee() -> Weight {
         Weight::zero()
     }
 }

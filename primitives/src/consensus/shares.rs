@@ -29,6 +29,27 @@ pub struct Author {
 pub struct Totals(BoundedVec<(EpochIndex, u128), ConstU32<{ KNOWN + 1 }>>);
 
 impl Author {
+    /// One of a chain that took snapshots: the epochs in which it made its last block and the last one before that, and its shares in the last
+    /// snapshots, the oldest first. Nothing is behind it from the epoch `next` on.
+    pub fn of_snapshots(
+        last: EpochIndex,
+        before: Option<EpochIndex>,
+        shares: &[(EpochIndex, u64)],
+        next: EpochIndex,
+    ) -> Self {
+        let mut author = Self { guaranteed: Versions::new(0), last: Some(last), before: 0 };
+        for (epoch, bits_per_second) in shares {
+            author.guaranteed.set(*epoch, *bits_per_second);
+        }
+        author.guaranteed.set(next, 0);
+        let counted = shares.iter().filter(|(_, bits)| *bits > 0).filter_map(|(epoch, _)| epoch.checked_sub(1));
+        for made in counted.chain(before) {
+            let bit = last.checked_sub(made).and_then(|ago| ago.checked_sub(1)).and_then(|bit| 1u8.checked_shl(bit));
+            author.before |= bit.unwrap_or(0);
+        }
+        author
+    }
+
     /// Whether it made a block in an epoch: the current one or one of the three before it.
     pub fn made_a_block(&self, epoch: EpochIndex) -> bool {
         let Some(last) = self.last else { return false };
@@ -91,6 +112,11 @@ impl Author {
 }
 
 impl Totals {
+    /// Those of a chain that took snapshots, the oldest first.
+    pub fn of_snapshots(totals: impl Iterator<Item = (EpochIndex, u128)>) -> Self {
+        Self(BoundedVec::truncate_from(totals.collect()))
+    }
+
     /// The sum in the snapshot of an epoch: the next one, the current one, or one of the two before it.
     pub fn of(&self, epoch: EpochIndex) -> u128 {
         self.0.iter().find(|(of, _)| *of == epoch).map_or(0, |(_, sum)| *sum)

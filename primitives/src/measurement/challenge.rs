@@ -1,5 +1,4 @@
-//! One challenge of the second edition, from the reports of its committee to what it counts: both directions in one session, and one
-//! line only. Not on chain yet.
+//! One challenge, from the reports of its committee to what it counts: both directions in one session, and one line only.
 //!
 //! Each member signs what it measured in both directions, the prefix that it saw the prover at, and which commitment of the prover it
 //! checked; the prover carries the reports to the chain. What follows from them is a pure function, [`evaluate`], that pallets, agents and
@@ -14,7 +13,7 @@ use super::{
     },
     PeerKey,
 };
-use crate::{AccountId, Hash};
+use crate::{AccountId, EpochIndex, Hash};
 use alloc::{collections::BTreeMap, vec::Vec};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -25,6 +24,36 @@ use scale_info::TypeInfo;
 /// on, and be paid 1 + ln(T / T_min) times for one line at one instant: 6.4 times at a deadline of two minutes, 1.21 times with this
 /// limit. An honest prover commits early enough to what it has by then, and loses bytes in proportion.
 pub const LATEST_US: u64 = 150_000;
+
+/// How long after the start of a challenge the prover begins to send, in microseconds: one second. What was sent to it is proven by
+/// then.
+pub const UP_AFTER_US: u64 = 1_000_000;
+
+/// Which challenge of which provider: the epoch, the instant in it counted from 0, and the provider's slot.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Challenge {
+    /// The epoch.
+    pub epoch: EpochIndex,
+    /// The instant, counted from 0.
+    pub instant: u32,
+    /// The slot of the provider.
+    pub slot: u32,
+}
+
+/// What came of a challenge, for people to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Outcome {
+    /// What the line took.
+    pub down: Direction,
+    /// What the line sent.
+    pub up: Direction,
+    /// How many members reported.
+    pub reports: u32,
+    /// How many of them met their duty; none where the challenge was void.
+    pub met: Option<u32>,
+}
 
 /// What a member of a committee says of a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]

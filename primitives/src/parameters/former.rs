@@ -78,6 +78,8 @@ pub struct MeasurementV3 {
 
 /// How many blocks before their start the challenges of an instant are known on chains from before version 4.
 const NOTICE_BLOCKS: Milliseconds = 3;
+/// What each challenger of such chains serves: what its agent served if it was told nothing else.
+const FORMER_CLASS_BITS_PER_SECOND: u64 = 1_000_000_000;
 /// How many providers can join in an epoch of such chains.
 const MOST_JOINING: u32 = 256;
 
@@ -173,7 +175,7 @@ impl From<V3> for Parameters {
             unbonding_blocks: old.unbonding_blocks,
             slow_admission: false,
             admission_fee: 0,
-            class_cap_bits_per_second: u64::MAX,
+            class_bits_per_second: FORMER_CLASS_BITS_PER_SECOND,
             most_joining: MOST_JOINING,
         };
         Self { version: RULES_VERSION, consensus, measurement, registry, token }

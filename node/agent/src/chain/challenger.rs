@@ -1,43 +1,53 @@
 //! The side that measures.
 
 use crate::{
-    chain::follower::{terms_of, Follower, Outgoing},
-    chain::provider::{account_of, addresses},
+    chain::follower::{Follower, Heads},
+    chain::provider::{account_of, addresses, both_ways},
     chain::registration::{self, Chain},
+    chain::submission::{hand_in, open_challenge, SignedReport, Submission},
     chain::{Error, Node},
     identity::{peer_of, Identity},
     now_ms,
-    runtime::{
-        self,
-        runtime_types::{bounded_collections::bounded_vec::BoundedVec, weir_primitives::measurement::report},
-    },
-    session::challenger::{Admission, Challenger, Clocks, Host},
+    runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
+    session::challenger::{Admission, Challenger, Clocks, Host, Measured},
+    session::clock::Watch,
     session::control::Control,
+    session::prover::compare_clocks,
     Fatal,
 };
+use codec::{Decode, DecodeAll, Encode};
 use libp2p::PeerId;
-use serde::{Deserialize, Serialize};
+use parking_lot::Mutex;
 use std::{
+    collections::HashMap,
     fs,
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 use subxt_signer::sr25519::Keypair;
-use tokio::sync::{mpsc, watch};
+use tokio::{sync::watch, time::sleep};
 use weir_primitives::{
     measurement::{
+        challenge::MemberReport,
         endpoint::{self, Service},
-        report_payload, Duty, Report, Role,
+        lottery::groups::Prefix,
     },
-    runtime_api::ChallengerStatus,
+    registry::Standing,
+    runtime_api::{ChallengerStatus, OpenChallenge},
     AccountId,
 };
 use weir_probe::{
-    message::{Counted, Refusal, Subject},
+    message::{Refusal, Reported, Subject},
     port::Port,
+    time::UnixMicros,
 };
+
+/// With how many members of its committees a challenger compares clocks at a time, and how often with the same one.
+const COMPARED: usize = 3;
+const COMPARED_EVERY: Duration = Duration::from_secs(600);
 
 /// What a challenger is started with.
 #[derive(Clone)]
@@ -60,7 +70,7 @@ pub struct Settings {
 
 /// Runs a challenger until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
-    let (_control, incoming) = match Control::start(&settings.identity, &[settings.listen]) {
+    let (control, incoming) = match Control::start(&settings.identity, &[settings.listen]) {
         Ok(started) => started,
         Err(error) => return error,
     };
@@ -77,22 +87,30 @@ pub async fn run(settings: Settings) -> Fatal {
         return Fatal(format!("the folder {} cannot be made: {error}", reports.display()));
     }
     let announced_port = settings.external.port().saturating_add(1);
-    let (duties_sender, duties) = watch::channel(Vec::new());
-    let (outbox, outgoing) = mpsc::unbounded_channel();
+    let (sender, heads) = watch::channel(None);
     let account = account_of(&settings.key);
     let identity = settings.identity.clone();
-    let host = ChainHost { identity: identity.clone(), account: account.clone(), chain, duties, outbox, reports };
-    host.send_kept_reports();
-    let challenger = Challenger::new(host, identity, port, announced_port, settings.capacity_bits_per_second);
+    let clocks = Arc::<Watch>::default();
+    let own = ChainHost(Arc::new(Own {
+        identity: identity.clone(),
+        account,
+        chain,
+        heads,
+        reports,
+        open: Mutex::default(),
+        clocks: clocks.clone(),
+        compared: Mutex::default(),
+        control,
+    }));
+    own.0.watch_kept_reports();
+    let challenger =
+        Challenger::new(own, identity, port, announced_port, settings.capacity_bits_per_second, clocks);
     tokio::spawn(Arc::new(challenger).serve(incoming));
-    let genesis = chain.genesis;
     let setup = |node: Node| {
         let settings = settings.clone();
         Box::pin(async move { register(&node, &settings).await }) as _
     };
-    let follower =
-        Follower { nodes: &settings.nodes, genesis, key: &settings.key, account: &account, duties: &duties_sender };
-    follower.follow(outgoing, &setup).await
+    Follower { nodes: &settings.nodes, genesis: chain.genesis, heads: &sender }.follow(&setup).await
 }
 
 /// The port for packets of a challenger: the one after that of its control streams.
@@ -118,7 +136,7 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     let known: Option<ChallengerStatus> = node.ask("MeasurementApi_challenger", &account, None).await?;
     let Some(known) = known else {
         let proof = registration::proof(node, &settings.identity, &account)?;
-        let call = runtime::tx().bandwidth().register_challenger(
+        let call = runtime::tx().registry().register_challenger(
             settings.identity.public(),
             proof,
             BoundedVec(vec![BoundedVec(endpoint)]),
@@ -127,123 +145,191 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
         log::info!("registered as a challenger");
         return Ok(());
     };
-    registration::check(&settings.identity, &known.peer, known.leaving)?;
+    let leaving = match known.standing {
+        Standing::Leaving { until } => Some(until),
+        Standing::Jailed { until } => {
+            log::warn!("the account is in jail until epoch {until}; nothing is measured until it comes back");
+            None
+        },
+        Standing::Paused { .. } => {
+            log::warn!("the account has paused; nothing is measured until it comes back");
+            None
+        },
+        Standing::Waiting { .. } | Standing::Active { .. } => None,
+    };
+    registration::check(&settings.identity, &known.identity, leaving)?;
     if !registration::is_only_endpoint(&known.endpoints, &endpoint) {
-        let call = runtime::tx().bandwidth().set_challenger_endpoints(BoundedVec(vec![BoundedVec(endpoint)]));
+        let call = runtime::tx().registry().set_endpoints(BoundedVec(vec![BoundedVec(endpoint)]));
         node.submit(&settings.key, &call).await?;
     }
     Ok(())
 }
 
 /// A report as it is kept, before it is signed.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct Kept {
-    epoch: u32,
-    position: u32,
-    provider: AccountId,
-    deadline_ms: u64,
-    bytes: u64,
-    elapsed_us: u64,
-    round_trip_us: u64,
+    challenge: OpenChallenge,
+    place: u8,
+    report: MemberReport,
+    /// The prover's signature of the commitment that the report names.
+    prover: [u8; 64],
 }
 
-/// The chain's side of a challenger: it knows what was drawn, and takes what was counted.
-struct ChainHost {
+/// The chain's side of a challenger: it knows what was drawn, and makes reports of what was counted.
+struct ChainHost(Arc<Own>);
+
+struct Own {
     identity: Identity,
     account: AccountId,
     chain: Chain,
-    duties: watch::Receiver<Vec<Duty>>,
-    outbox: mpsc::UnboundedSender<Outgoing>,
+    heads: Heads,
     reports: PathBuf,
+    /// The challenges that provers came for, by seed and provider.
+    open: Mutex<HashMap<([u8; 32], [u8; 32]), OpenChallenge>>,
+    clocks: Arc<Watch>,
+    compared: Mutex<HashMap<PeerId, Instant>>,
+    control: Control,
 }
 
 impl Host for ChainHost {
-    fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
-        let duty = self.duty_of(subject)?;
-        if peer_of(&duty.provider.1 .0) != Some(peer) {
+    async fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
+        let open = self.0.find(subject).await?;
+        if peer_of(&open.identity.0) != Some(peer) {
             return Err(Refusal::NotTheProver);
         }
+        self.0.place_in(&open).ok_or(Refusal::UnknownChallenge)?;
+        self.0.clone().compare_with_members(&open);
+        let both = both_ways(&open, self.0.chain.least_time_us);
         Ok(Admission {
-            terms: terms_of(&duty),
-            // One, and always the same: several could be several lines.
-            endpoint: Some(*addresses(&duty.provider.2, Service::Probe).first().ok_or(Refusal::OtherAddress)?),
-            clocks: Clocks::Median(self.chain.clock_tolerance_us),
+            terms: both.down,
+            then_up: Some(both.up),
+            endpoint: None,
+            clocks: Clocks::Colleagues(self.0.chain.clock_tolerance_us),
         })
     }
 
-    fn report(&self, subject: &Subject, admission: &Admission, counted: &Counted) -> Result<(), Refusal> {
-        let duty = self.duty_of(subject)?;
-        // A reorganisation can have moved it meanwhile.
-        if terms_of(&duty) != admission.terms {
-            return Err(Refusal::UnknownChallenge);
-        }
-        let kept = Kept {
-            epoch: duty.epoch,
-            position: duty.position,
-            provider: duty.provider.0,
-            deadline_ms: duty.deadline,
-            bytes: counted.bytes,
-            elapsed_us: counted.elapsed_us,
-            round_trip_us: counted.round_trip_us,
+    fn report(&self, subject: &Subject, measured: Measured) -> Result<Reported, Refusal> {
+        let challenge = self.0.known(subject).ok_or(Refusal::UnknownChallenge)?;
+        let place = self.0.place_in(&challenge).ok_or(Refusal::UnknownChallenge)?;
+        let Measured { from, round_trip, commitment, proof, down, up } = measured;
+        let report = MemberReport {
+            seen: Prefix::of(from),
+            down_bytes: down.bytes,
+            down_elapsed_us: down.elapsed_us,
+            up_bytes: up.bytes,
+            round_trip_us: u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX),
+            commitment,
         };
+        let kept = Kept { challenge, place, report, prover: proof };
         // Never two different ones, not even after a restart: what is kept first is what is signed.
-        if let Err(error) = keep(&self.reports, &kept) {
-            log::error!(
-                "challenge {}/{}: the report cannot be kept, so it is not signed: {error}",
-                kept.epoch,
-                kept.position
-            );
+        if let Err(error) = keep(&self.0.reports, &kept) {
+            log::error!("{}: the report cannot be kept, so it is not signed: {error}", kept.name());
             return Err(Refusal::Internal);
         }
-        unexpired_reports(&self.reports);
-        self.send(&kept);
-        Ok(())
+        unexpired_reports(&self.0.reports);
+        let signature = self.0.sign(&kept).ok_or(Refusal::Internal)?;
+        tokio::spawn(self.0.clone().watch_report(kept));
+        Ok(Reported { report: report.encode(), signature, down, up })
     }
 }
 
-impl ChainHost {
-    /// The duty to measure that a prover speaks of.
-    fn duty_of(&self, subject: &Subject) -> Result<Duty, Refusal> {
-        let Subject::Chain { genesis, epoch, position } = *subject else { return Err(Refusal::UnknownChallenge) };
+impl Own {
+    /// The challenge that a prover speaks of, if it is known already.
+    fn known(&self, subject: &Subject) -> Option<OpenChallenge> {
+        let Subject::Chain { seed, provider, .. } = *subject else { return None };
+        self.open.lock().get(&(seed, provider)).cloned()
+    }
+
+    /// The challenge that a prover speaks of, as our node has it.
+    async fn find(&self, subject: &Subject) -> Result<OpenChallenge, Refusal> {
+        let Subject::Chain { genesis, seed, provider } = *subject else { return Err(Refusal::UnknownChallenge) };
         if genesis != self.chain.genesis {
             return Err(Refusal::OtherChain);
         }
-        let duties = self.duties.borrow();
-        let own = |duty: &&Duty| duty.role == Role::Challenger && (duty.epoch, duty.position) == (epoch, position);
-        duties.iter().find(own).cloned().ok_or(Refusal::UnknownChallenge)
+        if let Some(open) = self.known(subject) {
+            return Ok(open);
+        }
+        let node = self.heads.borrow().clone().ok_or(Refusal::UnknownChallenge)?;
+        let found = open_challenge(&node, &AccountId::new(provider), &seed).await.map_err(|error| {
+            log::debug!("{}: {error}", node.url);
+            Refusal::Internal
+        })?;
+        let open = found.ok_or(Refusal::UnknownChallenge)?;
+        let mut all = self.open.lock();
+        all.retain(|_, open| open.deadline > now_ms());
+        all.insert((seed, provider), open.clone());
+        Ok(open)
     }
 
-    /// Signs a kept report, and hands it on to the chain.
-    fn send(&self, kept: &Kept) {
-        let report = Report { bytes: kept.bytes, elapsed_us: kept.elapsed_us, round_trip_us: kept.round_trip_us };
-        let payload = report_payload(
+    /// Our place in a committee.
+    fn place_in(&self, open: &OpenChallenge) -> Option<u8> {
+        let index = open.committee.iter().position(|(account, identity, _)| {
+            *account == self.account && identity.0 == self.identity.public()
+        })?;
+        u8::try_from(index).ok()
+    }
+
+    fn sign(&self, kept: &Kept) -> Option<[u8; 64]> {
+        let OpenChallenge { seed, provider, .. } = &kept.challenge;
+        let payload = weir_primitives::measurement::challenge::member_payload(
             self.chain.genesis.into(),
-            kept.epoch,
-            kept.position,
-            &kept.provider,
-            &self.account,
-            &report,
+            seed,
+            provider,
+            &kept.report,
         );
-        let signature = match self.identity.sign(&payload) {
-            Ok(signature) => signature,
-            Err(error) => return log::error!("the report cannot be signed: {error}"),
-        };
-        let report =
-            report::Report { bytes: report.bytes, elapsed_us: report.elapsed_us, round_trip_us: report.round_trip_us };
-        let account = subxt::utils::AccountId32(*self.account.as_ref());
-        let _ = self.outbox.send(Outgoing {
-            call: runtime::tx().bandwidth().report(kept.epoch, kept.position, account, report, signature),
-            deadline_ms: kept.deadline_ms,
-            name: format!(
-                "the report for challenge {}/{}: {} bytes in {} µs",
-                kept.epoch, kept.position, kept.bytes, kept.elapsed_us
-            ),
-        });
+        self.identity.sign(&payload).map_err(|error| log::error!("the report cannot be signed: {error}")).ok()
     }
 
-    /// Hands on what was kept before a restart and still has time.
-    fn send_kept_reports(&self) {
-        unexpired_reports(&self.reports).iter().for_each(|kept| self.send(kept));
+    /// Hands in a report that its prover leaves out, when half of the time for it is over.
+    async fn watch_report(self: Arc<Self>, kept: Kept) {
+        let Some(signature) = self.sign(&kept) else { return };
+        let open = &kept.challenge;
+        let half = open.start.saturating_add(open.deadline.saturating_sub(open.start) / 2);
+        sleep(Duration::from_millis(half.saturating_sub(now_ms()))).await;
+        let report = SignedReport { place: kept.place, report: kept.report, signature };
+        let submission = Submission::Own(report, kept.prover);
+        if !hand_in(&kept.name(), open, &submission, self.heads.clone()).await {
+            log::warn!("{}: our report did not get on chain in time", kept.name());
+        }
+    }
+
+    /// Watches what was kept before a restart and still has time.
+    fn watch_kept_reports(self: &Arc<Self>) {
+        for kept in unexpired_reports(&self.reports) {
+            tokio::spawn(self.clone().watch_report(kept));
+        }
+    }
+
+    /// Compares clocks with some other members of a committee, of whom nothing is known lately.
+    fn compare_with_members(self: Arc<Self>, open: &OpenChallenge) {
+        let mut members = Vec::new();
+        {
+            let mut compared = self.compared.lock();
+            compared.retain(|_, at| at.elapsed() < COMPARED_EVERY);
+            for (account, identity, endpoints) in &open.committee {
+                let Some(peer) = peer_of(&identity.0).filter(|_| *account != self.account) else { continue };
+                if members.len() < COMPARED && !compared.contains_key(&peer) {
+                    compared.insert(peer, Instant::now());
+                    members.push((peer, addresses(endpoints, Service::Control)));
+                }
+            }
+        }
+        for (peer, addresses) in members {
+            let own = self.clone();
+            tokio::spawn(async move {
+                let Ok((mut channel, _)) = own.control.open(peer, &addresses).await else { return };
+                if let Ok(sample) = compare_clocks(&mut channel).await {
+                    own.clocks.note(peer, sample, UnixMicros::now());
+                }
+            });
+        }
+    }
+}
+
+impl Kept {
+    fn name(&self) -> String {
+        let challenge = self.challenge.challenge;
+        format!("challenge {}/{} of {}", challenge.epoch, challenge.instant, self.challenge.provider)
     }
 }
 
@@ -253,8 +339,8 @@ fn unexpired_reports(folder: &Path) -> Vec<Kept> {
     let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     paths
         .filter_map(|path| {
-            let kept = serde_json::from_slice::<Kept>(&fs::read(&path).ok()?).ok()?;
-            if kept.deadline_ms > now_ms() {
+            let kept = Kept::decode_all(&mut fs::read(&path).ok()?.as_slice()).ok()?;
+            if kept.challenge.deadline > now_ms() {
                 return Some(kept);
             }
             let _ = fs::remove_file(&path);
@@ -265,9 +351,10 @@ fn unexpired_reports(folder: &Path) -> Vec<Kept> {
 
 /// Writes a report to disk, durably, if there is none for its challenge. It is there as a whole or not at all.
 fn keep(folder: &Path, kept: &Kept) -> std::io::Result<()> {
-    let path = folder.join(format!("{}-{}.json", kept.epoch, kept.position));
+    let provider: &[u8] = kept.challenge.provider.as_ref();
+    let path = folder.join(format!("{}-{}", hex::encode(kept.challenge.seed), hex::encode(provider)));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec(kept)?)?;
+    file.write_all(&kept.encode())?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     fs::File::open(folder)?.sync_all()
@@ -276,22 +363,50 @@ fn keep(folder: &Path, kept: &Kept) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weir_primitives::measurement::{challenge::Challenge, PeerKey};
+
+    fn kept(down_bytes: u64, deadline: u64) -> Kept {
+        Kept {
+            challenge: OpenChallenge {
+                challenge: Challenge { epoch: 1, instant: 0, slot: 2 },
+                seed: [3; 32],
+                start: 0,
+                deadline,
+                bits_per_second: 4,
+                train_us: 5,
+                budget_bytes: 6,
+                wanted_bits_per_second: 7,
+                provider: AccountId::new([8; 32]),
+                identity: PeerKey::from_raw([9; 32]),
+                committee: Vec::new(),
+                taken: Vec::new(),
+            },
+            place: 1,
+            report: MemberReport {
+                seen: Prefix::V4([192, 0, 2]),
+                down_bytes,
+                down_elapsed_us: 1,
+                up_bytes: 2,
+                round_trip_us: 3,
+                commitment: [4; 32],
+            },
+            prover: [5; 64],
+        }
+    }
 
     #[test]
     fn a_second_report_for_a_challenge_is_never_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = |bytes| Kept {
-            epoch: 1,
-            position: 2,
-            provider: AccountId::new([3; 32]),
-            deadline_ms: u64::MAX,
-            bytes,
-            elapsed_us: 4,
-            round_trip_us: 5,
-        };
-        keep(folder.path(), &kept(10)).unwrap();
-        assert!(keep(folder.path(), &kept(11)).is_err());
-        let read: Kept = serde_json::from_slice(&fs::read(folder.path().join("1-2.json")).unwrap()).unwrap();
-        assert_eq!(read.bytes, 10);
+        keep(folder.path(), &kept(10, u64::MAX)).unwrap();
+        assert!(keep(folder.path(), &kept(11, u64::MAX)).is_err());
+        assert_eq!(unexpired_reports(folder.path()), [kept(10, u64::MAX)]);
+    }
+
+    #[test]
+    fn a_report_is_forgotten_when_its_time_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        keep(folder.path(), &kept(10, 1)).unwrap();
+        assert_eq!(unexpired_reports(folder.path()), []);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

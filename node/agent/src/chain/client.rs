@@ -194,6 +194,29 @@ impl Node {
         tokio::time::timeout(ANSWER_WITHIN, sending).await.map_err(|_| connection("no answer"))?
     }
 
+    /// The encoding of a call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connection`] also when the node's runtime has no such call.
+    pub async fn encode_call(&self, call: &impl Payload) -> Result<Vec<u8>, Error> {
+        let at = self.at(self.best().await?).await?;
+        at.tx().call_data(call).map_err(connection)
+    }
+
+    /// Submits an extrinsic that nobody signed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connection`], with what the node said.
+    pub async fn submit_general(&self, extrinsic: &[u8]) -> Result<(), Error> {
+        let submitting = self.legacy.author_submit_extrinsic(extrinsic);
+        match tokio::time::timeout(ANSWER_WITHIN, submitting).await.map_err(|_| connection("no answer"))? {
+            Ok(_) => Ok(()),
+            Err(error) => Err(connection(error)),
+        }
+    }
+
     async fn included(mut sent: Sent) -> Result<(), Error> {
         while let Some(status) = sent.next().await {
             match status.map_err(connection)? {

@@ -1,19 +1,26 @@
 //! The side that is measured.
 
 use crate::{
-    chain::follower::{terms_of, Follower},
+    chain::follower::{Follower, Heads},
     chain::registration::{self, Chain},
+    chain::submission::{encoded, hand_in, SignedReport, Submission},
     chain::{Error, Node},
-    identity::{peer_of, Identity},
-    now_ms, rate,
-    runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
+    identity::{is_signed_by, peer_of, Identity},
+    now_ms, rate, runtime,
     session::clock::Watch,
     session::control::Control,
-    session::prover::{pace_of, Failure, Part, Prover},
+    session::prover::{pace_of, BothParts, BothWays, Failure, Prover},
     Fatal,
 };
+use codec::DecodeAll;
 use libp2p::PeerId;
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use subxt_signer::sr25519::Keypair;
 use tokio::{
     sync::{mpsc, watch},
@@ -22,14 +29,16 @@ use tokio::{
 };
 use weir_primitives::{
     measurement::{
+        challenge::{batch_payload, member_payload, MemberReport, LATEST_US, UP_AFTER_US},
         endpoint::{self, Service},
-        Duty, Endpoints, Role,
+        lottery::groups::Family,
+        Endpoints, PeerKey,
     },
-    runtime_api::ProviderStatus,
+    runtime_api::{OpenChallenge, ProviderStatus},
     AccountId,
 };
 use weir_probe::{
-    message::{Subject, Terms},
+    message::{Direction, Subject, Terms},
     port::Port,
     share::Pace,
     time::UnixMicros,
@@ -41,6 +50,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const SPREAD: Duration = Duration::from_secs(4);
 /// How long before the start challengers are asked: a router forgets the way back of packets soon after.
 const INVITED_BEFORE: Duration = Duration::from_secs(20);
+/// How long members may take to report after the last packet; what comes later is left to them.
+const REPORTED_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is said that our clock is off.
+const WARNED_EVERY: Duration = Duration::from_secs(60);
 
 /// What a provider is started with.
 #[derive(Clone)]
@@ -51,10 +64,8 @@ pub struct Settings {
     pub key: Keypair,
     /// The key of the agent.
     pub identity: Identity,
-    /// Where packets are taken.
+    /// Where packets are taken and sent. Its kind of address is that over which the provider is measured.
     pub listen: SocketAddr,
-    /// Where the world sends packets.
-    pub external: SocketAddr,
     /// The capacity to declare, for which a bond is held.
     pub declared_bits_per_second: u64,
     /// How much of the line is sold; all of it, if nothing is said.
@@ -79,6 +90,23 @@ pub fn outgoing_port(listen: SocketAddr, limit_bits_per_second: Option<u64>) -> 
         .map_err(|error| Fatal(format!("there is no UDP port to send from at {} ({error})", listen.ip())))
 }
 
+/// What a challenge on chain is, as agents agree on it: down at its start, up a second later.
+pub fn both_ways(open: &OpenChallenge, least_time_us: u64) -> BothWays {
+    let start = UnixMicros::from_millis(open.start);
+    let latest_us = least_time_us.saturating_add(LATEST_US);
+    let bits_per_second = open.bits_per_second;
+    BothWays {
+        down: Terms { direction: Direction::Down, start, train_us: open.train_us, bits_per_second },
+        up: Terms {
+            direction: Direction::Up,
+            start: start.after(Duration::from_micros(UP_AFTER_US)),
+            train_us: latest_us,
+            bits_per_second,
+        },
+        proven_by: start.after(Duration::from_micros(latest_us)),
+    }
+}
+
 /// Runs a provider until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
     let port = match Port::bind(settings.listen, settings.limit_bits_per_second) {
@@ -90,10 +118,6 @@ pub async fn run(settings: Settings) -> Fatal {
         ))
         },
     };
-    let sender = match outgoing_port(settings.listen, settings.limit_bits_per_second) {
-        Ok(port) => port,
-        Err(error) => return error,
-    };
     let control = match Control::start(&settings.identity, &[]) {
         Ok((control, _)) => control,
         Err(error) => return error,
@@ -102,55 +126,61 @@ pub async fn run(settings: Settings) -> Fatal {
         Ok(chain) => chain,
         Err(error) => return error,
     };
-    let (duties_sender, duties_receiver) = watch::channel(Vec::new());
-    // A provider has no reports of its own; the channel stays open and empty.
-    let (_outbox, outgoing) = mpsc::unbounded_channel();
-    let account = account_of(&settings.key);
-    let pace = pace_of(settings.declared_bits_per_second);
-    let prover = Prover { control, port, outgoing: sender, identity: settings.identity.clone() };
-    tokio::spawn(Provider { prover, chain, clocks: Arc::default(), pace }.take_challenges(duties_receiver));
+    let (sender, heads) = watch::channel(None);
+    let prover = Prover { control, outgoing: port.clone(), port, identity: settings.identity.clone() };
+    let provider = Provider {
+        prover,
+        chain,
+        account: account_of(&settings.key),
+        is_v4: settings.listen.is_ipv4(),
+        clocks: Arc::default(),
+        warned: Arc::default(),
+        heads,
+    };
+    tokio::spawn(provider.take_challenges());
     let setup = |node: Node| {
         let settings = settings.clone();
         Box::pin(async move { register(&node, &settings).await }) as _
     };
-    let genesis = chain.genesis;
-    let follower =
-        Follower { nodes: &settings.nodes, genesis, key: &settings.key, account: &account, duties: &duties_sender };
-    follower.follow(outgoing, &setup).await
+    Follower { nodes: &settings.nodes, genesis: chain.genesis, heads: &sender }.follow(&setup).await
 }
 
 /// Registers the provider, or brings what the chain knows of it up to date.
 async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     let account = account_of(&settings.key);
-    let endpoint = endpoint::encode(settings.external, Service::Probe);
+    let family = if settings.listen.is_ipv4() { Family::V4 } else { Family::V6 };
     let author = settings.mining_author.as_ref().map(|author| subxt::utils::AccountId32(*author.as_ref()));
     let known: Option<ProviderStatus> = node.ask("MeasurementApi_provider", &account, None).await?;
     let Some(known) = known else {
+        use runtime::runtime_types::weir_primitives::measurement::lottery::groups::Family as InCall;
         let proof = registration::proof(node, &settings.identity, &account)?;
-        let call = runtime::tx().bandwidth().register_provider(
+        let call = runtime::tx().registry().register_provider(
             settings.declared_bits_per_second,
+            if family == Family::V4 { InCall::V4 } else { InCall::V6 },
             settings.identity.public(),
             proof,
-            BoundedVec(vec![BoundedVec(endpoint)]),
             author,
         );
         node.submit(&settings.key, &call).await?;
         log::info!("registered as a provider of {}", rate::show(settings.declared_bits_per_second));
         return Ok(());
     };
-    registration::check(&settings.identity, &known.peer, known.leaving)?;
+    registration::check(&settings.identity, &known.identity, known.leaving)?;
+    if known.family != family {
+        return Err(Error::Refused(
+            "the account is measured over the other kind of addresses; --listen on one of that kind, or leave and \
+             register again"
+                .into(),
+        ));
+    }
     if known.declared_bits_per_second != settings.declared_bits_per_second {
         log::warn!(
-            "the account is registered with {}; that counts until it leaves and registers again",
+            "the account is registered with {}; what is measured counts up to that",
             rate::show(known.declared_bits_per_second)
         );
     }
-    if !registration::is_only_endpoint(&known.endpoints, &endpoint) {
-        let call = runtime::tx().bandwidth().set_provider_endpoints(BoundedVec(vec![BoundedVec(endpoint)]));
-        node.submit(&settings.key, &call).await?;
-    }
     if settings.mining_author.is_some() && known.mining_author != settings.mining_author {
-        node.submit(&settings.key, &runtime::tx().bandwidth().set_mining_author(author)).await?;
+        node.submit(&settings.key, &runtime::tx().registry().set_mining_author(author)).await?;
     }
     Ok(())
 }
@@ -170,81 +200,129 @@ pub fn addresses(endpoints: &Endpoints, wanted: Service) -> Vec<SocketAddr> {
 struct Provider {
     prover: Prover,
     chain: Chain,
+    account: AccountId,
+    is_v4: bool,
     clocks: Arc<Watch>,
-    pace: Arc<Pace>,
+    warned: Arc<Mutex<Option<Instant>>>,
+    heads: Heads,
 }
 
 impl Provider {
-    async fn take_challenges(self, mut duties: watch::Receiver<Vec<Duty>>) {
-        let mut taken = HashMap::<(u32, u32), (u64, AbortHandle)>::new();
-        while duties.changed().await.is_ok() {
-            let known = duties.borrow_and_update().clone();
-            for duty in known.into_iter().filter(|duty| duty.role == Role::Provider && duty.start > now_ms()) {
-                let (challenge, start) = ((duty.epoch, duty.position), duty.start);
-                match taken.get(&challenge) {
-                    Some((taken, _)) if *taken == start => continue,
-                    // A reorganisation has moved it.
-                    Some((_, old)) => old.abort(),
-                    None => (),
-                }
-                let task = tokio::spawn(self.clone().take_challenge(duty));
-                taken.insert(challenge, (start, task.abort_handle()));
+    async fn take_challenges(mut self) {
+        let mut taken = HashMap::<[u8; 32], (u64, AbortHandle)>::new();
+        while self.heads.changed().await.is_ok() {
+            let Some(node) = self.heads.borrow_and_update().clone() else { continue };
+            let open: Vec<OpenChallenge> = match node.ask("MeasurementApi_challenges", &self.account, None).await {
+                Ok(open) => open,
+                Err(error) => {
+                    log::debug!("{}: {error}", node.url);
+                    continue;
+                },
+            };
+            // A reorganisation draws anew, from another seed; what was drawn before is void there, but may come back.
+            for open in open.into_iter().filter(|open| open.start > now_ms()) {
+                taken.entry(open.seed).or_insert_with(|| {
+                    let deadline = open.deadline;
+                    (deadline, tokio::spawn(self.clone().take_challenge(open)).abort_handle())
+                });
             }
-            taken.retain(|_, (start, task)| !task.is_finished() || *start > now_ms());
+            taken.retain(|_, (deadline, _)| *deadline > now_ms());
         }
     }
 
-    /// Goes through one challenge with all its challengers.
-    async fn take_challenge(self, duty: Duty) {
-        let name = format!("challenge {}/{}", duty.epoch, duty.position);
-        let terms = terms_of(&duty);
-        log::info!(
-            "{name}: {} challengers in {} ms",
-            duty.committee.len(),
-            terms.start.since(UnixMicros::now()).as_millis()
-        );
-        sleep(terms.start.since(UnixMicros::now()).saturating_sub(INVITED_BEFORE)).await;
-        let subject = Subject::Chain { genesis: self.chain.genesis, epoch: duty.epoch, position: duty.position };
-        let members = duty.committee.iter().map(|(account, peer, endpoints)| {
-            let addresses = addresses(endpoints, Service::Control);
-            self.prove_to(&name, &subject, &terms, account, peer.0, addresses)
-        });
-        let parts: Vec<Option<Part>> = futures::future::join_all(members).await;
-        for ((account, ..), part) in duty.committee.iter().zip(&parts) {
-            if part.as_ref().is_some_and(|part| !part.is_fair()) {
-                log::warn!("{name}: challenger {account} counted another number of bytes than arrived");
-            }
+    /// Goes through one challenge with all its challengers, and hands in what they report.
+    async fn take_challenge(self, open: OpenChallenge) {
+        let name = format!("challenge {}/{}", open.challenge.epoch, open.challenge.instant);
+        let both = both_ways(&open, self.chain.least_time_us);
+        let ahead = both.down.start.since(UnixMicros::now());
+        log::info!("{name}: {} challengers in {} ms", open.committee.len(), ahead.as_millis());
+        sleep(ahead.saturating_sub(INVITED_BEFORE)).await;
+        let (genesis, seed) = (self.chain.genesis, open.seed);
+        let subject = Subject::Chain { genesis, seed, provider: *self.account.as_ref() };
+        let pace = pace_of(open.wanted_bits_per_second);
+        let (reported, mut reports) = mpsc::channel(open.committee.len().max(1));
+        for (place, (account, identity, endpoints)) in (0u8..).zip(open.committee.clone()) {
+            let (provider, name, pace, reported) = (self.clone(), name.clone(), pace.clone(), reported.clone());
+            let mut addresses = addresses(&endpoints, Service::Control);
+            addresses.retain(|address| address.ip().to_canonical().is_ipv4() == self.is_v4);
+            tokio::spawn(async move {
+                let parts = provider.prove_to(&name, &subject, &both, &pace, &account, &identity, addresses).await;
+                if let Some(report) = parts.and_then(|parts| provider.check(&name, &seed, place, &identity, &parts)) {
+                    let _ = reported.send(report).await;
+                }
+            });
         }
-        let parts: Vec<Part> = parts.into_iter().flatten().collect();
+        drop(reported);
+        let end = both.up.start.after(Duration::from_micros(both.up.train_us)).after(REPORTED_WITHIN);
+        let mut batch = Vec::new();
+        while let Ok(Some(report)) = tokio::time::timeout(end.since(UnixMicros::now()), reports.recv()).await {
+            batch.push(report);
+        }
+        batch.sort_by_key(|report| report.place);
+        let sum = |of: fn(&MemberReport) -> u64| batch.iter().fold(0u64, |sum, it| sum.saturating_add(of(&it.report)));
         log::info!(
-            "{name}: {} of {} challengers counted {} bytes; packets so far: {:?}",
-            parts.len(),
-            duty.committee.len(),
-            parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.counted.bytes)),
+            "{name}: {} of {} challengers counted {} bytes down, {} up; packets so far: {:?}",
+            batch.len(),
+            open.committee.len(),
+            sum(|it| it.down_bytes),
+            sum(|it| it.up_bytes),
             self.prover.port.counts()
         );
+        if batch.is_empty() {
+            return;
+        }
+        let payload = batch_payload(genesis.into(), &seed, &self.account, &encoded(&batch));
+        let submission = match self.prover.identity.sign(&payload) {
+            Ok(signature) => Submission::Batch(batch, signature),
+            Err(error) => return log::error!("{name}: the reports cannot be signed: {error}"),
+        };
+        if !hand_in(&name, &open, &submission, self.heads.clone()).await {
+            log::warn!("{name}: the reports did not get on chain in time");
+        }
+    }
+
+    /// What a member reported, if it is what we saw, and signed.
+    fn check(
+        &self,
+        name: &str,
+        seed: &[u8; 32],
+        place: u8,
+        identity: &PeerKey,
+        parts: &BothParts,
+    ) -> Option<SignedReport> {
+        let (bytes, signature) = &parts.report;
+        let report = MemberReport::decode_all(&mut bytes.as_slice()).ok()?;
+        let payload = member_payload(self.chain.genesis.into(), seed, &self.account, &report);
+        if report.commitment != parts.commitment || !is_signed_by(&identity.0, &payload, signature) {
+            log::warn!("{name}: challenger {place} reports what is not ours, or has not signed it");
+            return None;
+        }
+        if report.down_bytes != parts.down.counted.bytes || !parts.down.is_fair() {
+            log::warn!("{name}: challenger {place} counted another number of bytes than arrived");
+        }
+        Some(SignedReport { place, report, signature: *signature })
     }
 
     /// Goes through one challenge with one challenger. Until it starts, what failed is tried again.
+    #[allow(clippy::too_many_arguments)]
     async fn prove_to(
         &self,
         name: &str,
         subject: &Subject,
-        terms: &Terms,
+        both: &BothWays,
+        pace: &Arc<Pace>,
         account: &AccountId,
-        peer_key: [u8; 32],
+        identity: &PeerKey,
         addresses: Vec<SocketAddr>,
-    ) -> Option<Part> {
-        let peer = peer_of(&peer_key)?;
+    ) -> Option<BothParts> {
+        let peer = peer_of(&identity.0)?;
+        let start = both.down.start;
         // Providers of one instant do not come all at once.
-        sleep(terms.start.since(UnixMicros::now()).min(SPREAD).mul_f64(rand::random::<f64>() / 2.0)).await;
+        sleep(start.since(UnixMicros::now()).min(SPREAD).mul_f64(rand::random::<f64>() / 2.0)).await;
         loop {
-            match self.try_to(peer, &addresses, subject, terms).await {
-                Ok(part) => {
-                    log::debug!("{name}: challenger {account} counted {} bytes", part.counted.bytes);
-                    return Some(part);
-                },
-                Err(failure) if UnixMicros::now().after(ASK_AGAIN) < terms.start => {
+            match self.try_to(peer, &addresses, subject, both, pace).await {
+                Ok(parts) => return Some(parts),
+                Err(failure) if UnixMicros::now().after(ASK_AGAIN) < start => {
                     log::debug!("{name}: challenger {account}: {failure}");
                     sleep(ASK_AGAIN).await;
                 },
@@ -261,16 +339,19 @@ impl Provider {
         peer: PeerId,
         addresses: &[SocketAddr],
         subject: &Subject,
-        terms: &Terms,
-    ) -> Result<Part, Failure> {
+        both: &BothWays,
+        pace: &Arc<Pace>,
+    ) -> Result<BothParts, Failure> {
         let mut session = self.prover.dial(peer, addresses).await?;
         self.clocks.note(peer, session.clock, UnixMicros::now());
+        // It takes part all the same: a loaded uplink looks like a wrong clock.
         if let Some(ahead_us) = self.clocks.is_off(self.chain.clock_tolerance_us) {
-            return Err(Failure::Own(format!(
-                "our clock is {:.1} ms ahead of our peers', so we take no part; set it with NTP",
-                ahead_us as f64 / 1e3
-            )));
+            let mut warned = self.warned.lock();
+            if warned.is_none_or(|at| at.elapsed() > WARNED_EVERY) {
+                *warned = Some(Instant::now());
+                log::warn!("our clock seems to be {:.1} ms ahead of challengers'; set it with NTP", ahead_us as f64 / 1e3);
+            }
         }
-        self.prover.measure(&mut session, subject, terms, &self.pace).await
+        self.prover.measure_both_ways(&mut session, subject, both, pace).await
     }
 }

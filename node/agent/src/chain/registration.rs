@@ -18,6 +18,8 @@ pub struct Chain {
     pub genesis: [u8; 32],
     /// How far the clocks of two honest agents may differ: ε.
     pub clock_tolerance_us: u64,
+    /// The shortest time that a result is divided by: T_min.
+    pub least_time_us: u64,
 }
 
 /// Which chain the nodes are of.
@@ -31,7 +33,12 @@ pub async fn chain_of(nodes: &[String]) -> Result<Chain, Fatal> {
     let node = Node::connect_any(nodes).await.map_err(unreachable)?;
     let parameters: Option<Parameters> = node.ask("ConsensusApi_parameters", (), None).await.map_err(unreachable)?;
     let parameters = parameters.ok_or_else(|| Fatal("the chain has no parameters in its genesis".into()))?;
-    Ok(Chain { genesis: node.genesis(), clock_tolerance_us: parameters.measurement.clock_tolerance_us })
+    let measurement = parameters.measurement;
+    Ok(Chain {
+        genesis: node.genesis(),
+        clock_tolerance_us: measurement.clock_tolerance_us,
+        least_time_us: measurement.least_time_us,
+    })
 }
 
 /// The identity's agreement to act for an account.

@@ -3,14 +3,14 @@
 use crate::{
     chain::challenger::packet_port,
     identity::Identity,
-    session::challenger::{Admission, Challenger, Clocks, Host, MAX_AHEAD},
+    session::challenger::{Admission, Challenger, Clocks, Host, Measured, MAX_AHEAD},
     session::control::Control,
     Fatal,
 };
 use libp2p::PeerId;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use weir_probe::{
-    message::{Counted, Refusal, Subject, Terms},
+    message::{Refusal, Reported, Subject, Terms},
     packet::IpBytes,
     reception::MAX_PACKETS,
     time::{micros, UnixMicros},
@@ -40,7 +40,7 @@ struct ByHand {
 }
 
 impl Host for ByHand {
-    fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
+    async fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
         let Subject::ByHand { terms, endpoint, .. } = subject else { return Err(Refusal::UnknownChallenge) };
         if !self.allowed.is_empty() && !self.allowed.contains(&peer) {
             return Err(Refusal::NotAllowed);
@@ -49,11 +49,11 @@ impl Host for ByHand {
             return Err(Refusal::Terms);
         }
         let clocks = Clocks::Pair(self.clock_tolerance_us);
-        Ok(Admission { terms: *terms, endpoint: endpoint.map(Into::into), clocks })
+        Ok(Admission { terms: *terms, then_up: None, endpoint: endpoint.map(Into::into), clocks })
     }
 
-    fn report(&self, _: &Subject, _: &Admission, _: &Counted) -> Result<(), Refusal> {
-        Ok(())
+    fn report(&self, _: &Subject, _: Measured) -> Result<Reported, Refusal> {
+        Err(Refusal::UnknownChallenge)
     }
 }
 
@@ -76,7 +76,7 @@ pub async fn run(settings: Settings) -> Fatal {
     let announced_port = port.address().port();
     log::info!("packets are taken at UDP port {announced_port}");
     let host = ByHand { allowed: settings.allowed, clock_tolerance_us: settings.clock_tolerance_us };
-    let challenger = Challenger::new(host, settings.identity, port, announced_port, settings.capacity_bits_per_second);
+    let challenger = Challenger::new(host, settings.identity, port, announced_port, settings.capacity_bits_per_second, Arc::default());
     Arc::new(challenger).serve(incoming).await;
     Fatal("the control streams have ended".into())
 }
@@ -112,15 +112,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_those_that_are_named_are_measured_and_never_for_a_chain() {
+    #[tokio::test]
+    async fn only_those_that_are_named_are_measured_and_never_for_a_chain() {
         let (friend, stranger) = (PeerId::random(), PeerId::random());
         let terms = Terms { start: UnixMicros::now().after(Duration::from_secs(1)), ..TERMS };
         let subject = Subject::ByHand { id: [0; 32], terms, endpoint: None };
-        assert!(host(vec![]).admit(stranger, &subject).is_ok());
-        assert!(host(vec![friend]).admit(friend, &subject).is_ok());
-        assert_eq!(host(vec![friend]).admit(stranger, &subject).err(), Some(Refusal::NotAllowed));
-        let chain = Subject::Chain { genesis: [0; 32], epoch: 0, position: 0 };
-        assert_eq!(host(vec![]).admit(stranger, &chain).err(), Some(Refusal::UnknownChallenge));
+        assert!(host(vec![]).admit(stranger, &subject).await.is_ok());
+        assert!(host(vec![friend]).admit(friend, &subject).await.is_ok());
+        assert_eq!(host(vec![friend]).admit(stranger, &subject).await.err(), Some(Refusal::NotAllowed));
+        let chain = Subject::Chain { genesis: [0; 32], seed: [0; 32], provider: [0; 32] };
+        assert_eq!(host(vec![]).admit(stranger, &chain).await.err(), Some(Refusal::UnknownChallenge));
     }
 }

@@ -10,6 +10,7 @@ use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, HashSet},
+    future::Future,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
@@ -17,10 +18,13 @@ use std::{
 use tokio::time::{sleep, timeout_at};
 use weir_probe::{
     commitment::Commitment,
-    message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES},
-    packet::{self, Expected, Key, Tag},
+    message::{
+        commitment_hash, Counted, Direction, Refusal, Reported, Subject, Terms, ToChallenger, ToProver,
+        MAX_TO_CHALLENGER_BYTES,
+    },
+    packet::{self, Expected, IpBytes, Key, Tag},
     path_mtu::{self, Found},
-    port::{Port, Train},
+    port::{Arriving, Port, Train},
     reception::{Content, Expectation, MAX_PACKETS},
     share::{Share, Shares},
     time::{micros, UnixMicros},
@@ -54,8 +58,9 @@ pub const MAX_MEASUREMENTS: usize = 64;
 /// By whose clocks an agent checks its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clocks {
-    /// By the median of all provers', who are known to the chain, with this tolerance in microseconds: ε.
-    Median(u64),
+    /// By the median of other challengers', with this tolerance in microseconds: ε. Never by provers: a loaded uplink looks like a wrong
+    /// clock, and provers could have a challenger silent.
+    Colleagues(u64),
     /// By the prover's alone, with this tolerance in microseconds: anybody may come, and a majority of strangers proves
     /// nothing.
     Pair(u64),
@@ -68,14 +73,31 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     ///
     /// What the prover is told, if it is not.
-    fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal>;
+    fn admit(&self, peer: PeerId, subject: &Subject) -> impl Future<Output = Result<Admission, Refusal>> + Send;
 
-    /// Takes what was counted, before the prover hears of it.
+    /// Makes the report to a chain of what was counted, durably, before the prover hears of it. Waits for a disk.
     ///
     /// # Errors
     ///
-    /// What the prover is told, if it cannot be taken.
-    fn report(&self, subject: &Subject, admission: &Admission, counted: &Counted) -> Result<(), Refusal>;
+    /// What the prover is told, if it cannot be made.
+    fn report(&self, subject: &Subject, measured: Measured) -> Result<Reported, Refusal>;
+}
+
+/// What was measured of a prover in both directions.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Where the prover's packets came from.
+    pub from: IpAddr,
+    /// The round trip of the control stream.
+    pub round_trip: Duration,
+    /// What names the prover's commitment.
+    pub commitment: [u8; 32],
+    /// The prover's signature over [`Subject::proof_payload`].
+    pub proof: [u8; 64],
+    /// What was counted of what was sent to it.
+    pub down: Counted,
+    /// What was counted of what it sent.
+    pub up: Counted,
 }
 
 /// A measurement that a prover is let into.
@@ -83,6 +105,8 @@ pub trait Host: Send + Sync + 'static {
 pub struct Admission {
     /// The rate, the times and the direction of the measurement.
     pub terms: Terms,
+    /// Those of what the prover sends after that, if it is measured in both directions.
+    pub then_up: Option<Terms>,
     /// Where packets go; where the prover's probes come from, if that is not fixed.
     pub endpoint: Option<SocketAddr>,
     /// By whose clocks the agent checks its own.
@@ -98,10 +122,25 @@ pub struct Challenger<H> {
     announced_port: u16,
     capacity_bits_per_second: u64,
     shares: Arc<Shares>,
-    clocks: Watch,
+    clocks: Arc<Watch>,
     warned: Mutex<Option<Instant>>,
     sessions: Mutex<HashMap<PeerId, usize>>,
     measured: Mutex<HashSet<PeerId>>,
+}
+
+/// What was agreed on of the way down.
+struct Down {
+    to: SocketAddr,
+    key: Key,
+    size: IpBytes,
+    packets: u32,
+}
+
+/// What was agreed on of the way up.
+struct Up {
+    key: Key,
+    size: IpBytes,
+    arriving: Arriving,
 }
 
 /// What a prover did.
@@ -131,25 +170,27 @@ impl From<Refusal> for End {
 }
 
 /// A prover that is being measured, for as long as this lives.
-struct Measured<'a> {
+struct Busy<'a> {
     all: &'a Mutex<HashSet<PeerId>>,
     peer: PeerId,
 }
 
-impl Drop for Measured<'_> {
+impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.all.lock().remove(&self.peer);
     }
 }
 
 impl<H: Host> Challenger<H> {
-    /// With a capacity that measurements at one instant share, and the port at which the world reaches `port`.
+    /// With a capacity that measurements at one instant share, the port at which the world reaches `port`, and what is known of the clocks of
+    /// other challengers.
     pub fn new(
         host: H,
         identity: Identity,
         port: Arc<Port>,
         announced_port: u16,
         capacity_bits_per_second: u64,
+        clocks: Arc<Watch>,
     ) -> Self {
         Self {
             host,
@@ -158,7 +199,7 @@ impl<H: Host> Challenger<H> {
             announced_port,
             capacity_bits_per_second,
             shares: Arc::new(Shares::new(capacity_bits_per_second, MAX_MEASUREMENTS)),
-            clocks: Watch::default(),
+            clocks,
             warned: Mutex::default(),
             sessions: Mutex::default(),
             measured: Mutex::default(),
@@ -238,9 +279,9 @@ impl<H: Host> Challenger<H> {
                 Ok(Step::Compared)
             },
             ToChallenger::Invite(subject) => {
-                let admission = self.host.admit(peer, &subject)?;
+                let admission = self.host.admit(peer, &subject).await?;
                 let seen = comparison.best().ok_or(Broken::OutOfTurn)?;
-                self.check_clocks(peer, seen, admission.clocks)?;
+                self.check_clocks(seen, admission.clocks)?;
                 self.measure(peer, &whereabouts.addresses(), channel, &subject, &admission, seen.round_trip).await?;
                 Ok(Step::Measured)
             },
@@ -248,18 +289,17 @@ impl<H: Host> Challenger<H> {
         }
     }
 
-    fn check_clocks(&self, peer: PeerId, seen: Sample, clocks: Clocks) -> Result<(), Refusal> {
+    fn check_clocks(&self, seen: Sample, clocks: Clocks) -> Result<(), Refusal> {
         match clocks {
             Clocks::Pair(tolerance_us) if seen.ahead_us.unsigned_abs() <= tolerance_us => Ok(()),
             Clocks::Pair(_) => Err(Refusal::ClockIsOff),
-            Clocks::Median(tolerance_us) => {
-                self.clocks.note(peer, seen, UnixMicros::now());
+            Clocks::Colleagues(tolerance_us) => {
                 let Some(ahead_us) = self.clocks.is_off(tolerance_us) else { return Ok(()) };
                 let mut warned = self.warned.lock();
                 if warned.is_none_or(|at| at.elapsed() > WARNED_EVERY) {
                     *warned = Some(Instant::now());
                     log::warn!(
-                        "our clock is {:.1} ms ahead of our peers', so we take no part; set it with NTP",
+                        "our clock is {:.1} ms ahead of other challengers', so we take no part; set it with NTP",
                         ahead_us as f64 / 1e3
                     );
                 }
@@ -290,7 +330,7 @@ impl<H: Host> Challenger<H> {
         if !self.measured.lock().insert(peer) {
             return Err(Refusal::Busy.into());
         }
-        let _measured = Measured { all: &self.measured, peer };
+        let _busy = Busy { all: &self.measured, peer };
         let end = start.after(Duration::from_micros(train_us));
         let share = self.shares.join(start, end, bits_per_second).ok_or(Refusal::Busy)?;
         // Nothing is sent to an address that has not shown, by a handshake, that it is the prover's.
@@ -305,22 +345,41 @@ impl<H: Host> Challenger<H> {
         let mut probed = self.port.expect_path(tag, from.to_vec()).map_err(|_| Refusal::Busy)?;
         channel.send(&ToProver::Accepted { tag, port: self.announced_port }).await?;
 
+        if let Some(up) = admission.then_up {
+            let share_up = self
+                .shares
+                .join(up.start, up.start.after(Duration::from_micros(up.train_us)), up.bits_per_second)
+                .ok_or(Refusal::Busy)?;
+            let found = probed.settled(STEP_WITHIN).await.ok_or(Refusal::NoPath)?;
+            let agreed = self.agree_down(channel, terms, tag, found.from).await?;
+            let up = Terms { bits_per_second: up.bits_per_second.min(self.capacity_bits_per_second), ..up };
+            let expected = self.agree_up(channel, up, tag, found).await?;
+            let (down, commitment, proof) =
+                self.send_and_count(peer, channel, subject, terms, tag, agreed, share, Some(up.start)).await?;
+            let up = self.receive_and_count(channel, up, expected, &share_up).await?;
+            let from = found.from.ip();
+            let measured = Measured { from, round_trip, commitment, proof, down, up };
+            log::info!("{peer}: counted {} bytes down, {} up", measured.down.bytes, measured.up.bytes);
+            // It waits for a disk.
+            let reported = tokio::task::block_in_place(|| self.host.report(subject, measured))?;
+            return Ok(channel.send(&ToProver::Reported(reported)).await?);
+        }
         let counted = match direction {
             Direction::Down => {
                 let to = match endpoint {
                     Some(to) => to,
                     None => probed.settled(STEP_WITHIN).await.ok_or(Refusal::NoPath)?.from,
                 };
-                self.send_and_count(peer, channel, subject, terms, tag, to, share).await?
+                let agreed = self.agree_down(channel, terms, tag, to).await?;
+                self.send_and_count(peer, channel, subject, terms, tag, agreed, share, None).await?.0
             },
             Direction::Up => {
                 let found = probed.settled(STEP_WITHIN).await.ok_or(Refusal::NoPath)?;
-                self.receive_and_count(channel, terms, tag, found, &share).await?
+                let expected = self.agree_up(channel, terms, tag, found).await?;
+                self.receive_and_count(channel, terms, expected, &share).await?
             },
         };
         let counted = Counted { round_trip_us: micros(round_trip), ..counted };
-        // It waits for a disk.
-        tokio::task::block_in_place(|| self.host.report(subject, admission, &counted))?;
         log::info!(
             "{peer}: counted {} bytes in {:.1} ms, {}",
             counted.bytes,
@@ -333,18 +392,14 @@ impl<H: Host> Challenger<H> {
         Ok(channel.send(&ToProver::Counted(counted)).await?)
     }
 
-    /// Sends a train, and counts what the prover proves of it.
-    #[allow(clippy::too_many_arguments)]
-    async fn send_and_count(
+    /// Finds the path down, and agrees on what goes over it.
+    async fn agree_down(
         &self,
-        peer: PeerId,
         channel: &mut Channel<Stream>,
-        subject: &Subject,
         terms: Terms,
         tag: Tag,
         to: SocketAddr,
-        share: Share,
-    ) -> Result<Counted, End> {
+    ) -> Result<Down, End> {
         let key: Key = rand::random();
         sleep(Duration::from_millis(rand::random::<u64>() % PROBES_WITHIN_MS)).await;
         let probe = || drop(self.port.send_probes(to, &tag, &key));
@@ -358,7 +413,49 @@ impl<H: Host> Challenger<H> {
         }
         let packets = size.packets_in(terms.budget_bytes()).min(MAX_PACKETS);
         channel.send(&ToProver::Ready { size, packets, digest }).await?;
+        Ok(Down { to, key, size, packets })
+    }
 
+    /// Agrees on what comes over the path up that was found.
+    async fn agree_up(
+        &self,
+        channel: &mut Channel<Stream>,
+        terms: Terms,
+        tag: Tag,
+        found: Found,
+    ) -> Result<Up, End> {
+        let key: Key = rand::random();
+        let size = found.size;
+        let payload = size.payload(found.from.ip()).ok_or(Refusal::NoPath)?;
+        let packets = size.packets_in(terms.budget_bytes()).min(MAX_PACKETS);
+        let until = terms.start.after(Duration::from_micros(terms.train_us));
+        let expectation = Expectation {
+            packets,
+            payload,
+            start: terms.start,
+            until,
+            source: Some(found.from.ip()),
+            content: Content::Verify(key),
+        };
+        let arriving = self.port.expect(tag, expectation).map_err(|_| Refusal::Busy)?;
+        channel.send(&ToProver::Ready { size, packets, digest: found.digest }).await?;
+        Ok(Up { key, size, arriving })
+    }
+
+    /// Sends a train, and counts what the prover proves of it, if it does before `latest`. Also says what names its commitment, and its signature.
+    #[allow(clippy::too_many_arguments)]
+    async fn send_and_count(
+        &self,
+        peer: PeerId,
+        channel: &mut Channel<Stream>,
+        subject: &Subject,
+        terms: Terms,
+        tag: Tag,
+        agreed: Down,
+        share: Share,
+        latest: Option<UnixMicros>,
+    ) -> Result<(Counted, [u8; 32], [u8; 64]), End> {
+        let Down { to, key, size, packets } = agreed;
         // A prover that goes away before the start is not sent to.
         let awake = terms.start.instant().checked_sub(AWAKE_BEFORE).unwrap_or_else(Instant::now);
         silent_until(channel, awake).await?;
@@ -377,7 +474,10 @@ impl<H: Host> Challenger<H> {
             sent.map(|sent| (sent, digests))
         });
 
-        let within = until.saturating_duration_since(Instant::now()) + PROOF_WITHIN;
+        let within = match latest {
+            Some(latest) => latest.since(UnixMicros::now()),
+            None => until.saturating_duration_since(Instant::now()) + PROOF_WITHIN,
+        };
         let proof = channel.receive(MAX_TO_CHALLENGER_BYTES, within).await;
         let sent = sending.await.map_err(|_| Refusal::Internal)?.map_err(|error| {
             log::debug!("{peer}: sending to {to} failed: {error}");
@@ -393,9 +493,14 @@ impl<H: Host> Challenger<H> {
         if !key_of(&peer).is_some_and(|prover| is_signed_by(&prover, &signed, &signature)) {
             return Err(Refusal::FalseProof.into());
         }
-        let digest_of = |sequence| digests.get(sequence as usize).copied().flatten();
-        let proven = Commitment { root, bitmap }.proven_packets(packets, digest_of).ok_or(Refusal::FalseProof)?;
-        Ok(Counted {
+        let commitment = commitment_hash(&root, &bitmap);
+        // Off the threads that take messages: those of a fast line take a while.
+        let proven = tokio::task::block_in_place(|| {
+            let digest_of = |sequence| digests.get(sequence as usize).copied().flatten();
+            Commitment { root, bitmap }.proven_packets(packets, digest_of)
+        });
+        let proven = proven.ok_or(Refusal::FalseProof)?;
+        let counted = Counted {
             bytes: u64::from(proven) * u64::from(size.0),
             elapsed_us: micros(at.since(terms.start)),
             round_trip_us: 0,
@@ -403,7 +508,8 @@ impl<H: Host> Challenger<H> {
             packets: sent,
             reordered: 0,
             arrivals: Vec::new(),
-        })
+        };
+        Ok((counted, commitment, signature))
     }
 
     /// Tells the prover at the start what to send, and counts what arrives in the window.
@@ -411,25 +517,11 @@ impl<H: Host> Challenger<H> {
         &self,
         channel: &mut Channel<Stream>,
         terms: Terms,
-        tag: Tag,
-        found: Found,
+        agreed: Up,
         share: &Share,
     ) -> Result<Counted, End> {
-        let key: Key = rand::random();
-        let size = found.size;
-        let payload = size.payload(found.from.ip()).ok_or(Refusal::NoPath)?;
-        let packets = size.packets_in(terms.budget_bytes()).min(MAX_PACKETS);
+        let Up { key, size, arriving } = agreed;
         let until = terms.start.after(Duration::from_micros(terms.train_us));
-        let expectation = Expectation {
-            packets,
-            payload,
-            start: terms.start,
-            until,
-            source: Some(found.from.ip()),
-            content: Content::Verify(key),
-        };
-        let arriving = self.port.expect(tag, expectation).map_err(|_| Refusal::Busy)?;
-        channel.send(&ToProver::Ready { size, packets, digest: found.digest }).await?;
         silent_until(channel, terms.start.instant()).await?;
         channel.send(&ToProver::Nonce { key, bits_per_second: share.bits_per_second() }).await?;
         sleep(until.since(UnixMicros::now()) + READ_WITHIN).await;

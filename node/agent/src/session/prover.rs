@@ -15,10 +15,10 @@ use std::{
 use tokio::time::timeout_at;
 use weir_probe::{
     commitment::Commitment,
-    message::{Counted, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_PROVER_BYTES},
+    message::{commitment_hash, Counted, Direction, Refusal, Reported, Subject, Terms, ToChallenger, ToProver, MAX_TO_PROVER_BYTES},
     packet::{Expected, IpBytes, Key, Tag},
     path_mtu::{self, Found},
-    port::{Port, Refused, Train},
+    port::{Arriving, Port, Refused, Train},
     reception::{Content, Expectation, Received},
     share::Pace,
     time::UnixMicros,
@@ -36,6 +36,34 @@ const GRACE: Duration = Duration::from_millis(1);
 /// What a prover sends to all challengers together, as hundredths of what it declares: enough to fill the line whatever the
 /// scheduler does, and little enough that a queue does not overflow in a train, so that all get the same.
 const SENT_PERCENT: u64 = 105;
+
+/// How long a proof may take from us to a challenger beyond half of the round trip, so that it is there in time: the network's and the
+/// scheduler's jitter.
+const PROOF_TAKES: Duration = Duration::from_millis(15);
+
+/// A measurement in both directions, as a chain draws it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BothWays {
+    /// What challengers send.
+    pub down: Terms,
+    /// What they are sent, after that.
+    pub up: Terms,
+    /// When the proof of what came must be in their hands.
+    pub proven_by: UnixMicros,
+}
+
+/// What came of one challenger's part in both directions.
+#[derive(Clone, Debug)]
+pub struct BothParts {
+    /// The report, as the chain encodes it, and its signature: to be checked.
+    pub report: (Vec<u8>, [u8; 64]),
+    /// What names our commitment.
+    pub commitment: [u8; 32],
+    /// What the challenger sent.
+    pub down: Part,
+    /// What it was sent.
+    pub up: Part,
+}
 
 /// How fast a prover sends to a committee.
 pub fn pace_of(declared_bits_per_second: u64) -> Arc<Pace> {
@@ -113,6 +141,21 @@ pub struct Session {
     pub clock: Sample,
 }
 
+/// What was agreed on of the way down.
+struct Down {
+    size: IpBytes,
+    packets: u32,
+    payload: usize,
+    arriving: Arriving,
+}
+
+/// What was agreed on of the way up.
+#[derive(Clone, Copy)]
+struct Up {
+    size: IpBytes,
+    packets: u32,
+}
+
 /// The probes of a prover.
 struct Probes {
     to: SocketAddr,
@@ -145,17 +188,7 @@ impl Prover {
             .ok_or_else(|| Failure::Unreachable(format!("{peer} is no agent's peer: its key is no Ed25519 key")))?;
         let (channel, address) = self.control.open(peer, addresses).await.map_err(Failure::Unreachable)?;
         let mut session = Session { channel, challenger_key, address, clock: Sample::default() };
-        let mut comparison = Comparison::default();
-        for _ in 0..EXCHANGES {
-            session.channel.send(&ToChallenger::Clock(comparison.say(UnixMicros::now()))).await?;
-            let (answer, at) = session.channel.receive(MAX_TO_PROVER_BYTES, STEP_WITHIN).await?;
-            match answer {
-                ToProver::Clock(clock) => comparison.hear(clock, at),
-                ToProver::Refused(refusal) => return Err(Failure::Refused(refusal)),
-                _ => return Err(Broken::OutOfTurn.into()),
-            }
-        }
-        session.clock = comparison.best().ok_or(Broken::OutOfTurn)?;
+        session.clock = compare_clocks(&mut session.channel).await?;
         Ok(session)
     }
 
@@ -183,6 +216,60 @@ impl Prover {
         }
     }
 
+    /// Goes through one measurement in both directions with one challenger. `pace` is what a committee shares on the way up. Everything goes
+    /// through one port, so that the way back through a router is open.
+    ///
+    /// # Errors
+    ///
+    /// When it comes to nothing. The session does as well.
+    pub async fn measure_both_ways(
+        &self,
+        session: &mut Session,
+        subject: &Subject,
+        both: &BothWays,
+        pace: &Arc<Pace>,
+    ) -> Result<BothParts, Failure> {
+        session.channel.send(&ToChallenger::Invite(*subject)).await?;
+        let (tag, port) = match session.receive(STEP_WITHIN).await? {
+            ToProver::Accepted { tag, port } => (tag, port),
+            _ => return Err(Broken::OutOfTurn.into()),
+        };
+        let probes = Probes { to: SocketAddr::new(session.address, port), tag, key: rand::random() };
+        let arriving = self.agree_down(session, subject, &both.down, &probes).await?;
+        let sending = self.agree_up(session, &both.up, &probes, &self.port).await?;
+        let latest = both.proven_by.instant().checked_sub(session.clock.round_trip / 2 + PROOF_TAKES);
+        let (received, commitment) = self.prove(session, subject, &both.down, arriving.arriving, latest).await?;
+        let sent = self.send_train(session, &both.up, &probes, &self.port, &sending, pace).await?;
+        let Reported { report, signature, down, up } = match session.receive(COUNT_WITHIN).await? {
+            ToProver::Reported(reported) => reported,
+            _ => return Err(Broken::OutOfTurn.into()),
+        };
+        Ok(BothParts {
+            report: (report, signature),
+            commitment: commitment_hash(&commitment.root, &commitment.bitmap),
+            down: Part {
+                size: arriving.size,
+                packets: arriving.packets,
+                sent: down.packets,
+                received: received.packets,
+                reordered: received.reordered,
+                arrivals: received.arrivals,
+                evidence: Some((commitment, arriving.payload)),
+                counted: down,
+            },
+            up: Part {
+                size: sending.size,
+                packets: sending.packets,
+                sent,
+                received: up.packets,
+                reordered: up.reordered,
+                arrivals: up.arrivals.clone(),
+                evidence: None,
+                counted: up,
+            },
+        })
+    }
+
     async fn receive(
         &self,
         session: &mut Session,
@@ -190,6 +277,29 @@ impl Prover {
         terms: &Terms,
         probes: &Probes,
     ) -> Result<Part, Failure> {
+        let Down { size, packets, payload, arriving } = self.agree_down(session, subject, terms, probes).await?;
+        let (received, commitment) = self.prove(session, subject, terms, arriving, None).await?;
+        let counted = session.counted(COUNT_WITHIN).await?;
+        Ok(Part {
+            size,
+            packets,
+            sent: counted.packets,
+            received: received.packets,
+            reordered: received.reordered,
+            arrivals: received.arrivals,
+            evidence: Some((commitment, payload)),
+            counted,
+        })
+    }
+
+    /// Finds the path down, and agrees on what comes over it.
+    async fn agree_down(
+        &self,
+        session: &mut Session,
+        subject: &Subject,
+        terms: &Terms,
+        probes: &Probes,
+    ) -> Result<Down, Failure> {
         let no_path = || Failure::NoPath(self.port.address().port());
         let own = |error: Refused| Failure::Own(error.to_string());
         let mut probed = self.port.expect_path(probes.tag, vec![session.address]).map_err(own)?;
@@ -221,26 +331,34 @@ impl Prover {
             content: Content::Commit,
         };
         let arriving = self.port.expect(probes.tag, expectation).map_err(own)?;
+        Ok(Down { size, packets, payload, arriving })
+    }
 
+    /// Waits for the train, but not longer than `latest`, and proves what came of it.
+    async fn prove(
+        &self,
+        session: &mut Session,
+        subject: &Subject,
+        terms: &Terms,
+        arriving: Arriving,
+        latest: Option<Instant>,
+    ) -> Result<(Received, Commitment), Failure> {
         // By then the last packet is here, if the line is as fast as what is sent.
         let train = Duration::from_micros(terms.train_us);
         let end = terms.start.instant() + train + session.clock.round_trip / 2 + GRACE;
+        let end = latest.map_or(end, |latest| end.min(latest));
         if let Ok(early) = timeout_at(end.into(), session.receive(Duration::MAX)).await {
             early?;
             return Err(Broken::OutOfTurn.into());
         }
-        let Some(Received { packets: received, reordered, arrivals, commitment: Some(commitment), .. }) =
-            arriving.finish()
-        else {
-            return Err(Failure::Own("the train was not expected".into()));
-        };
+        let mut received = arriving.finish().ok_or_else(|| Failure::Own("the train was not expected".into()))?;
+        let commitment =
+            received.commitment.take().ok_or_else(|| Failure::Own("nothing was kept of the train".into()))?;
         let signed = subject.proof_payload(&session.challenger_key, &commitment.root, &commitment.bitmap);
         let signature = self.identity.sign(&signed).map_err(|error| Failure::Own(error.to_string()))?;
         let proof = ToChallenger::Proof { root: commitment.root, bitmap: commitment.bitmap.clone(), signature };
         session.channel.send(&proof).await?;
-        let counted = session.counted(COUNT_WITHIN).await?;
-        let (sent, evidence) = (counted.packets, Some((commitment, payload)));
-        Ok(Part { counted, size, packets, sent, received, reordered, arrivals, evidence })
+        Ok((received, commitment))
     }
 
     async fn send(
@@ -250,8 +368,31 @@ impl Prover {
         probes: &Probes,
         pace: &Arc<Pace>,
     ) -> Result<Part, Failure> {
+        let up = self.agree_up(session, terms, probes, &self.outgoing).await?;
+        let sent = self.send_train(session, terms, probes, &self.outgoing, &up, pace).await?;
+        let counted = session.counted(COUNT_WITHIN).await?;
+        Ok(Part {
+            size: up.size,
+            packets: up.packets,
+            sent,
+            received: counted.packets,
+            reordered: counted.reordered,
+            arrivals: counted.arrivals.clone(),
+            evidence: None,
+            counted,
+        })
+    }
+
+    /// Finds the path up, and agrees on what goes over it.
+    async fn agree_up(
+        &self,
+        session: &mut Session,
+        terms: &Terms,
+        probes: &Probes,
+        port: &Port,
+    ) -> Result<Up, Failure> {
         let Probes { to, tag, .. } = *probes;
-        let probe = || drop(self.outgoing.send_probes(to, &tag, &probes.key));
+        let probe = || drop(port.send_probes(to, &tag, &probes.key));
         let ready =
             session.channel.receive_while(MAX_TO_PROVER_BYTES, STEP_WITHIN, path_mtu::AGAIN_AFTER, probe).await?;
         let (size, packets, digest) = match ready.0 {
@@ -266,6 +407,21 @@ impl Prover {
         if !is_shown || packets > size.packets_in(terms.budget_bytes()) {
             return Err(Broken::OutOfTurn.into());
         }
+        Ok(Up { size, packets })
+    }
+
+    /// Waits for the key, and sends the train. Says how many packets went.
+    async fn send_train(
+        &self,
+        session: &mut Session,
+        terms: &Terms,
+        probes: &Probes,
+        port: &Arc<Port>,
+        up: &Up,
+        pace: &Arc<Pace>,
+    ) -> Result<u32, Failure> {
+        let Probes { to, tag, .. } = *probes;
+        let Up { size, packets } = *up;
         let until = terms.start.after(Duration::from_micros(terms.train_us));
         let within = until.since(UnixMicros::now()) + COUNT_WITHIN;
         let (key, bits_per_second) = match session.receive(within).await? {
@@ -274,25 +430,34 @@ impl Prover {
         };
         let start = Instant::now();
         let train = Train { to, tag, key, packets, size, start, until: until.instant() };
-        let (port, pace) = (self.outgoing.clone(), pace.clone());
+        let (port, pace) = (port.clone(), pace.clone());
         let sent = tokio::task::spawn_blocking(move || {
             let own = pace.join(bits_per_second);
             port.send(&train, || own.bits_per_second(), |_, _| ())
         });
         let sent = sent.await.map_err(|error| Failure::Own(error.to_string()))?;
         let sent = sent.map_err(|error| Failure::Own(format!("nothing can be sent to {to}: {error}")))?;
-        let counted = session.counted(COUNT_WITHIN).await?;
-        Ok(Part {
-            size,
-            packets,
-            sent,
-            received: counted.packets,
-            reordered: counted.reordered,
-            arrivals: counted.arrivals.clone(),
-            evidence: None,
-            counted,
-        })
+        Ok(sent)
     }
+}
+
+/// Compares clocks with an agent that serves streams.
+///
+/// # Errors
+///
+/// When it does not answer.
+pub async fn compare_clocks(channel: &mut Channel<Stream>) -> Result<Sample, Failure> {
+    let mut comparison = Comparison::default();
+    for _ in 0..EXCHANGES {
+        channel.send(&ToChallenger::Clock(comparison.say(UnixMicros::now()))).await?;
+        let (answer, at) = channel.receive(MAX_TO_PROVER_BYTES, STEP_WITHIN).await?;
+        match answer {
+            ToProver::Clock(clock) => comparison.hear(clock, at),
+            ToProver::Refused(refusal) => return Err(Failure::Refused(refusal)),
+            _ => return Err(Broken::OutOfTurn.into()),
+        }
+    }
+    comparison.best().ok_or_else(|| Broken::OutOfTurn.into())
 }
 
 impl Session {

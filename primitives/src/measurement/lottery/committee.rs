@@ -4,7 +4,7 @@
 //! if
 //!
 //! - it is active in the epoch, and no member yet;
-//! - its class is sufficient, and it serves the address family over which the provider is measured;
+//! - it serves the address family over which the provider is measured;
 //! - its account is not the provider's;
 //! - its prefix is neither the provider's nor that of another member, where the rules ask for it;
 //! - once there are 64 seniors, no more than 3 of 16 members are juniors, where the rules ask for it. So nobody takes
@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 
 /// How many candidates are looked at for each member that is wanted. Where one in ten of a large set is acceptable,
 /// fewer than one committee of sixteen in 10²⁵ stays incomplete; where just sixteen of 160 slots are, one in forty.
-const CANDIDATES_PER_MEMBER: u32 = 64;
+pub const CANDIDATES_PER_MEMBER: u32 = 64;
 /// For how many epochs a challenger is a junior: two weeks of epochs of an hour.
 pub const JUNIOR_EPOCHS: EpochIndex = 336;
 /// From how many seniors on juniors are limited. With fewer, most of the set may be juniors, and committees would
@@ -33,8 +33,6 @@ const JUNIORS: (u32, u32) = (3, 16);
 pub struct Candidate {
     /// The account.
     pub account: AccountId,
-    /// What the challenger can send and take, in bits per second.
-    pub class_bits_per_second: u64,
     /// The prefixes of its endpoints, one of each address family that it serves at the most.
     pub prefixes: Vec<Prefix>,
     /// The first epoch in which it is active: 0 for those that genesis names, who are seniors from the start.
@@ -74,9 +72,6 @@ pub struct DrawnProvider {
     pub family: Family,
     /// The prefix that it was last seen at.
     pub prefix: Option<Prefix>,
-    /// What each member is to send, in bits per second: see
-    /// [`crate::parameters::Measurement::challenger_bits_per_second`].
-    pub bits_per_second: u64,
 }
 
 /// What a committee must be.
@@ -133,9 +128,8 @@ pub fn committee(
             continue;
         };
         let is_apart = !rules.prefixes_differ || !prefixes.contains(prefix);
-        let is_able = candidate.class_bits_per_second >= provider.bits_per_second;
         let is_junior = !candidate.is_senior(epoch);
-        if !is_apart || !is_able || candidate.account == provider.account || (is_junior && juniors >= most_juniors) {
+        if !is_apart || candidate.account == provider.account || (is_junior && juniors >= most_juniors) {
             continue;
         }
         members.push(slot);
@@ -194,7 +188,6 @@ mod tests {
     fn senior(number: u16) -> Candidate {
         Candidate {
             account: account(number),
-            class_bits_per_second: 1_000_000_000,
             prefixes: vec![prefix(number)],
             from: 0,
             until: None,
@@ -210,7 +203,6 @@ mod tests {
             account: account(60_000),
             family: Family::V4,
             prefix: Some(prefix(60_000)),
-            bits_per_second: 10_000_000,
         }
     }
 
@@ -251,8 +243,6 @@ mod tests {
         assert!(!drawn_with(|it| it.from = EPOCH + 1), "not active yet");
         assert!(!drawn_with(|it| it.until = Some(EPOCH)), "active no more");
         assert!(drawn_with(|it| it.until = Some(EPOCH + 1)), "active for the last time");
-        assert!(!drawn_with(|it| it.class_bits_per_second = provider().bits_per_second - 1), "too small a class");
-        assert!(drawn_with(|it| it.class_bits_per_second = provider().bits_per_second));
         assert!(!drawn_with(|it| it.prefixes = vec![Prefix::V6([0; 6])]), "another address family");
         assert!(!drawn_with(|it| it.account = provider().account), "the provider itself");
         assert!(!drawn_with(|it| it.prefixes = vec![prefix(60_000)]), "the provider's neighbour");
@@ -310,7 +300,6 @@ mod tests {
             match kind {
                 0 => None,
                 1 => Some(Candidate { until: Some(EPOCH), ..candidate }),
-                2 => Some(Candidate { class_bits_per_second: 1, ..candidate }),
                 3 => Some(Candidate { prefixes: vec![Prefix::V6([1; 6])], ..candidate }),
                 4 => Some(Candidate { account: provider().account, ..candidate }),
                 _ => Some(Candidate { prefixes: vec![prefix(place), Prefix::V6([2; 6])], ..candidate }),
@@ -342,7 +331,6 @@ mod tests {
             seen.dedup();
             prop_assert_eq!(seen.len(), count, "two of one prefix");
             prop_assert!(drawn.iter().all(|it| it.account != provider.account && it.is_active(EPOCH)));
-            prop_assert!(drawn.iter().all(|it| it.class_bits_per_second >= provider.bits_per_second));
             let juniors = drawn.iter().filter(|it| !it.is_senior(EPOCH)).count();
             prop_assert!(table.seniors() < 64 || juniors <= members as usize * 3 / 16);
         }

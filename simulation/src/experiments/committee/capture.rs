@@ -5,7 +5,7 @@
 
 use super::{super::Outcome, binomial_tail};
 use crate::{
-    challengers::{drawn_provider, measurement, seed, Challengers, MBIT},
+    challengers::{drawn_provider, measurement, seed, Challengers},
     plot::{plot, Axis, Mark, Scale, Series},
     table::{decimals, Table},
 };
@@ -35,7 +35,7 @@ fn captured(challengers: &Challengers, first_malicious: u32, rng: &mut ChaCha8Rn
     let most = measurement().byzantine as usize;
     let (mut captured, mut drawn) = (0u32, 0u32);
     for number in 0..COMMITTEES {
-        let Some(members) = challengers.committee(&seed(rng), &drawn_provider(number, 100 * MBIT)) else { continue };
+        let Some(members) = challengers.committee(&seed(rng), &drawn_provider(number)) else { continue };
         drawn += 1;
         captured += u32::from(members.iter().filter(|slot| **slot >= first_malicious).count() > most);
     }
@@ -121,7 +121,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let challengers = Challengers::new(160, 96);
         let most = (0..2_000u32).map(|number| {
-            let members = challengers.committee(&seed(&mut rng), &drawn_provider(number, MBIT)).unwrap();
+            let members = challengers.committee(&seed(&mut rng), &drawn_provider(number)).unwrap();
             members.into_iter().filter(|slot| *slot >= 160).count()
         });
         assert_eq!(most.max(), Some(3));

@@ -77,7 +77,7 @@ impl World {
     pub fn new(challengers: u32, providers: u32, rng: &mut ChaCha8Rng) -> Self {
         let provider = |number| {
             let line = ((MEDIAN_LINE as f64 * lognormal(rng, 1.0)) as u64).min(LONGEST_LINE);
-            Provider { drawn: drawn_provider(number, line), line, full: proven_in_full(line), results: Vec::new() }
+            Provider { drawn: drawn_provider(number), line, full: proven_in_full(line), results: Vec::new() }
         };
         Self {
             challengers: Challengers::new(challengers, 0),

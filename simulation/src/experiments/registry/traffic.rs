@@ -92,7 +92,7 @@ fn load(challengers: u32, providers: u32, instants: u32, rng: &mut ChaCha8Rng) -
         let seed = seed(rng);
         let mut assigned = vec![0u64; challengers as usize];
         for number in (0..providers).filter(|slot| Group::Slot(*slot).is_drawn(&seed, instants)) {
-            for member in table.committee(&seed, &drawn_provider(number, DECLARED)).into_iter().flatten() {
+            for member in table.committee(&seed, &drawn_provider(number)).into_iter().flatten() {
                 assigned[member as usize] += 1;
             }
         }

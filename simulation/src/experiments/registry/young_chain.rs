@@ -15,7 +15,6 @@ use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use weir_primitives::{
     measurement::{
-        draw,
         estimator::{guaranteed_bits_per_second, proven_bits_per_second, Limits, Sample},
         lottery::{groups::Group, instants},
     },
@@ -28,8 +27,6 @@ const LIARS: u32 = 16;
 const PROVIDERS: u32 = 256;
 /// What each provider declares, in Mbit/s.
 const DECLARED: [u64; 4] = [36, 100, 400, 1_000];
-/// The least number of seniors of public networks; it is no parameter yet.
-const N_MIN: u32 = 32;
 /// The part of an emission that goes to capacity.
 const CAPACITY: f64 = 0.35;
 /// What was not issued yet, in WEIR; and the epochs that are simulated and averaged.
@@ -57,15 +54,17 @@ fn lie(liars: usize, declared: u64) -> u64 {
 }
 
 /// How many members of each provider's committee in an epoch lie; nothing for those that are not drawn.
-fn liars_in_committees(edition: Edition, declared: u64, rng: &mut ChaCha8Rng) -> Vec<(u32, usize)> {
+fn liars_in_committees(edition: Edition, rng: &mut ChaCha8Rng) -> Vec<(u32, usize)> {
     let count = |members: Vec<u32>| members.into_iter().filter(|slot| *slot >= HONEST).count();
     let size = measurement().committee;
     match edition {
         Edition::First => {
-            let seed = seed(rng);
-            let drawn =
-                |number| draw::committee(seed, number, HONEST + LIARS, size).map(|members| (number, count(members)));
-            (0..PROVIDERS).filter_map(drawn).collect()
+            // Each provider once, by members drawn without replacement.
+            let mut drawn = |number| {
+                let members = rand::seq::index::sample(rng, (HONEST + LIARS) as usize, size as usize);
+                (number, count(members.into_iter().map(|slot| slot as u32).collect()))
+            };
+            (0..PROVIDERS).map(&mut drawn).collect()
         },
         Edition::Second => {
             let challengers = Challengers::new(HONEST + LIARS, 0);
@@ -73,7 +72,7 @@ fn liars_in_committees(edition: Edition, declared: u64, rng: &mut ChaCha8Rng) ->
             for _ in 0..instants::FEWEST {
                 let seed = seed(rng);
                 for number in (0..PROVIDERS).filter(|slot| Group::Slot(*slot).is_drawn(&seed, instants::FEWEST)) {
-                    let members = challengers.committee(&seed, &drawn_provider(number, declared));
+                    let members = challengers.committee(&seed, &drawn_provider(number));
                     challenges.extend(members.map(|members| (number, count(members))));
                 }
             }
@@ -89,7 +88,7 @@ fn guaranteed(edition: Edition, declared: u64, rng: &mut ChaCha8Rng) -> f64 {
     let mut windows: Vec<Vec<u64>> = vec![Vec::new(); PROVIDERS as usize];
     let mut sum = 0.0;
     for epoch in 0..EPOCHS {
-        for (number, liars) in liars_in_committees(edition, declared, rng) {
+        for (number, liars) in liars_in_committees(edition, rng) {
             let window = &mut windows[number as usize];
             let growth = of(window).saturating_mul(2).max(measurement.growth_step_bits_per_second);
             window.push(lie(liars, declared).min(growth));
@@ -110,7 +109,7 @@ pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let full_pay = parameters.token.full_pay_bits_per_second as f64 / MBIT as f64;
     let emission =
         REST_WEIR * f64::from(parameters.measurement.epoch_blocks) / parameters.token.emission_divisor as f64;
-    let bond_per_mbit = parameters.measurement.bond_per_mbit as f64 / PLANCK_PER_WEIR as f64;
+    let bond_per_mbit = parameters.registry.bond_per_mbit as f64 / PLANCK_PER_WEIR as f64;
     let epoch_days =
         f64::from(parameters.measurement.epoch_blocks) * parameters.consensus.block_time as f64 / 86_400_000.0;
     let mut table = Table::new(&[
@@ -124,7 +123,7 @@ pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     for declared in DECLARED {
         eprintln!("young chain: {declared} Mbit/s declared");
         let bonds = f64::from(PROVIDERS) * declared as f64 * bond_per_mbit;
-        let paid = |seniors: u32, share: f64| if seniors < N_MIN { 0.0 } else { share };
+        let paid = |seniors: u32, share: f64| if seniors < parameters.measurement.least_seniors { 0.0 } else { share };
         let first = guaranteed(Edition::First, declared * MBIT, &mut rng);
         let second = guaranteed(Edition::Second, declared * MBIT, &mut rng);
         let rows = [
