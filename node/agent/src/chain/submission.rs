@@ -123,7 +123,8 @@ pub async fn hand_in(name: &str, open: &OpenChallenge, submission: &Submission, 
                     Ok(is_there) if is_there != was_there => {
                         was_there = is_there;
                         if is_there {
-                            log::info!("{name}: the reports of {} members are on chain", wanted.len());
+                            let level = if wanted.len() > 1 { log::Level::Info } else { log::Level::Debug };
+                            log::log!(level, "{name}: the reports of {} members are on chain", wanted.len());
                         }
                     },
                     Ok(_) => (),

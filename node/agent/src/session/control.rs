@@ -21,7 +21,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 /// The name of the protocol.
-pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/weir/measure/2");
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/weir/measure/3");
 
 /// How long dialling, or opening a stream, may take.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
