@@ -1,4 +1,4 @@
-//! The draw of the second edition: who is measured at which instant of an epoch, and by whom.
+//! The draw: who is measured at which instant of an epoch, and by whom.
 //!
 //! In the order in which it happens:
 //!
