@@ -248,7 +248,10 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
     fn filter(&self, call: &RuntimeCall) -> bool {
         match self {
             Self::Any => true,
-            Self::NonTransfer => !matches!(call, RuntimeCall::Balances(..) | RuntimeCall::Sudo(..)),
+            Self::NonTransfer => !matches!(
+                call,
+                RuntimeCall::Balances(..) | RuntimeCall::Sudo(..) | RuntimeCall::Token(pallet_token::Call::set_payee { .. })
+            ),
             Self::Agent => matches!(
                 call,
                 RuntimeCall::Registry(

@@ -258,7 +258,8 @@ fn the_agent_refuses_wrong_keys_rates_and_addresses() {
     );
     let output = provide(&["--suri", "//Alice", "--limit", "fast"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("write for example 50mbit"));
-    assert_refused(&provide(&["--suri", "//Alice", "--limit", "50mbit"]), &["0.0.0.0:40400", "--external"]);
+    let challenge = agent(&["challenge", "--suri", "//Alice", "--base-path", &base]);
+    assert_refused(&challenge, &["0.0.0.0:40401", "--external"]);
 }
 
 #[test]

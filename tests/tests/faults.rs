@@ -44,7 +44,7 @@ impl Lab {
             parameters["consensus"]["finalityDepth"] = depth.into();
             parameters["consensus"]["creditCapBlocks"] = depth.into();
             parameters["measurement"]["epochBlocks"] = (depth + 8).into();
-            parameters["measurement"]["unbondingBlocks"] = (3 * (depth + 8)).into();
+            parameters["registry"]["unbondingBlocks"] = (3 * (depth + 8)).into();
             change(genesis);
         })
         .unwrap();

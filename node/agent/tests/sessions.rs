@@ -2,19 +2,21 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use weir_agent::{
+    chain::challenger::packet_port,
     identity::{peer_of, Identity},
     manual::answer,
+    session::challenger::{Admission, Challenger, Clocks, Host, Measured},
     session::channel::{Broken, Channel},
     session::control::Control,
-    session::prover::{pace_of, Failure, Part, Prover},
+    session::prover::{pace_of, BothParts, BothWays, Failure, Part, Prover},
 };
 use weir_probe::{
     message::{
-        Clock, Direction, Refusal, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES, MAX_TO_PROVER_BYTES,
+        Clock, Direction, Refusal, Reported, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES, MAX_TO_PROVER_BYTES,
     },
     packet::IpBytes,
     port::Port,
@@ -270,4 +272,100 @@ async fn a_peer_has_two_streams_at_most_and_one_that_is_silent_loses_its_place()
     first.send(&ToChallenger::Invite(by_hand(terms(Direction::Up, 10, soon())))).await.unwrap();
     assert!(matches!(answer_to(&mut first).await.unwrap(), ToProver::Accepted { .. }));
     assert_eq!(answer_to(&mut first).await.unwrap(), ToProver::Refused(Refusal::NoPath));
+}
+
+/// A host that lets everybody into one measurement in both directions, and keeps what was measured.
+#[derive(Clone)]
+struct OneChallenge {
+    both: BothWays,
+    reported: Arc<Mutex<Vec<Measured>>>,
+}
+
+impl Host for OneChallenge {
+    async fn admit(&self, _: libp2p::PeerId, _: &Subject) -> Result<Admission, Refusal> {
+        Ok(Admission {
+            terms: self.both.down,
+            then_up: Some(self.both.up),
+            endpoint: None,
+            clocks: Clocks::Colleagues(20_000),
+        })
+    }
+
+    fn report(&self, _: &Subject, measured: Measured) -> Result<Reported, Refusal> {
+        self.reported.lock().unwrap().push(measured.clone());
+        Ok(Reported { report: vec![1, 2, 3], signature: [4; 64], down: measured.down, up: measured.up })
+    }
+}
+
+/// A challenge of a megabit in both directions that starts soon, as a chain draws it.
+fn both_ways(megabits: u64) -> BothWays {
+    let start = soon();
+    let after = |milliseconds| start.after(Duration::from_millis(milliseconds));
+    BothWays {
+        down: Terms { train_us: 500_000, ..terms(Direction::Down, megabits, start) },
+        up: Terms { train_us: 650_000, ..terms(Direction::Up, megabits, after(1_000)) },
+        proven_by: after(650),
+    }
+}
+
+/// A challenger for a challenge, and what it measured.
+fn challenging(both: BothWays) -> (Answering, Arc<Mutex<Vec<Measured>>>) {
+    let identity = Identity::for_once().unwrap();
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_ports()));
+    let (_, incoming) = Control::start(&identity, &[listen]).unwrap();
+    let port = packet_port(listen).unwrap();
+    let reported = Arc::<Mutex<Vec<Measured>>>::default();
+    let host = OneChallenge { both, reported: reported.clone() };
+    let announced = port.address().port();
+    let challenger = Challenger::new(host, identity.clone(), port, announced, 1_000 * MEGABIT, Arc::default());
+    tokio::spawn(Arc::new(challenger).serve(incoming));
+    (Answering { identity, listen }, reported)
+}
+
+async fn measure_both_ways(challenger: &Answering, both: &BothWays) -> Result<BothParts, Failure> {
+    let prover = prover();
+    let prover = Prover { outgoing: prover.port.clone(), ..prover };
+    let mut session = prover.dial(challenger.peer(), &[challenger.listen]).await?;
+    let subject = Subject::Chain { genesis: [1; 32], seed: [2; 32], provider: [3; 32] };
+    let pace = pace_of(both.up.bits_per_second);
+    prover.measure_both_ways(&mut session, &subject, both, &pace).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_directions_of_one_session_are_counted_and_what_is_reported_is_what_the_prover_saw() {
+    let both = both_ways(20);
+    let (challenger, reported) = challenging(both);
+    let parts = measure_both_ways(&challenger, &both).await.unwrap();
+    let measured = reported.lock().unwrap().pop().unwrap();
+    let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
+    assert_eq!((measured.from, measured.commitment), (loopback, parts.commitment));
+    assert_eq!((&measured.down, &measured.up), (&parts.down.counted, &parts.up.counted));
+    assert!(parts.down.is_fair());
+    // A budget of half a second down; up the prover paces itself to the rate for the window.
+    let (down, up) = (both.down.budget_bytes(), both.up.budget_bytes());
+    assert!(measured.down.bytes > down * 8 / 10 && measured.down.bytes <= down, "{} of {down}", measured.down.bytes);
+    assert!(measured.up.bytes > up * 8 / 10 && measured.up.bytes <= up * 11 / 10, "{} of {up}", measured.up.bytes);
+    assert!(measured.down.elapsed_us <= 650_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prover_proves_in_time_whatever_is_still_under_way() {
+    let both = both_ways(20);
+    let (challenger, reported) = challenging(both);
+    // One that would wait for a train of two seconds.
+    let patient = BothWays { down: Terms { train_us: 2_000_000, ..both.down }, ..both };
+    measure_both_ways(&challenger, &patient).await.unwrap();
+    let measured = reported.lock().unwrap().pop().unwrap();
+    assert!(measured.down.elapsed_us <= 650_000, "{} µs", measured.down.elapsed_us);
+    assert!(measured.down.bytes > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_proves_only_when_the_way_up_has_begun_gets_no_report() {
+    let both = both_ways(5);
+    let (challenger, reported) = challenging(both);
+    let late = both.down.start.after(Duration::from_secs(2));
+    let slow = BothWays { down: Terms { train_us: 1_200_000, ..both.down }, proven_by: late, ..both };
+    assert!(measure_both_ways(&challenger, &slow).await.is_err());
+    assert!(reported.lock().unwrap().is_empty());
 }

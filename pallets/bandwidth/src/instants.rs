@@ -42,7 +42,9 @@ impl<T: Config> HasRoom for Pallet<T> {
         let slots = u64::from(T::Participants::everybody(next).provider_slots).saturating_add(1);
         let drawn = u64::from(demand.providers).saturating_mul(3).div_ceil(u64::from(one_in).saturating_mul(2).max(1));
         let needed = T::WeightInfo::pass_slot().saturating_mul(slots).saturating_add(T::WeightInfo::evaluate(TYPICAL_LOOKS).saturating_mul(drawn));
-        needed.all_lte(T::SweepWeight::get().saturating_mul(blocks.into()))
+        // A block does not begin with a slot that it may not be able to end.
+        let usable = T::SweepWeight::get().saturating_sub(Self::most_of_a_slot(&parameters.measurement));
+        needed.all_lte(usable.saturating_mul(blocks.into()))
     }
 }
 
@@ -108,13 +110,10 @@ impl<T: Config> Pallet<T> {
                 blocks: 0,
                 is_void: false,
             };
-            // There is always room, unless the chain runs far too fast: then what is oldest is not evaluated.
-            if open.is_full() {
-                let forgotten = open.remove(0);
-                Self::forget(&forgotten);
+            // There is always room, unless the chain runs far too fast: then nobody is measured.
+            if open.try_push(opened).is_ok() {
+                Self::deposit_event(Event::InstantOpened { epoch, instant, start });
             }
-            open.force_push(opened);
-            Self::deposit_event(Event::InstantOpened { epoch, instant, start });
         });
     }
 

@@ -116,7 +116,7 @@ pub mod pallet {
     #[pallet::storage]
     pub type Reports<T> = StorageDoubleMap<_, Twox64Concat, (EpochIndex, u32), Twox64Concat, u32, Taken, ValueQuery>;
 
-    /// The challenges of which a batch was taken.
+    /// The challenges of which a batch of a whole committee was taken.
     #[pallet::storage]
     pub type Batches<T> = StorageDoubleMap<_, Twox64Concat, (EpochIndex, u32), Twox64Concat, u32, (), OptionQuery>;
 

@@ -203,13 +203,14 @@ impl<T: Config> Pallet<T> {
         let (batch, single) = if is_batch { (1, 0) } else { (0, 1) };
         InBlock::<T>::put((Self::number(), batches.saturating_add(batch), singles.saturating_add(single)));
         if is_batch && !Batches::<T>::contains_key(instant, challenge.slot) {
-            Batches::<T>::insert(instant, challenge.slot, ());
             // For a whole committee, so that nobody includes many batches of little.
             let measurement = Self::measurement()?;
             let whole = measurement.committee.saturating_sub(measurement.byzantine);
-            let is_whole = u32::try_from(reports.len()).is_ok_and(|count| count >= whole);
-            if let Some(author) = T::CurrentBlock::author().filter(|_| is_whole) {
-                T::OnIncluded::on_included(&author);
+            if u32::try_from(reports.len()).is_ok_and(|count| count >= whole) {
+                Batches::<T>::insert(instant, challenge.slot, ());
+                if let Some(author) = T::CurrentBlock::author() {
+                    T::OnIncluded::on_included(&author);
+                }
             }
         }
         Ok(())

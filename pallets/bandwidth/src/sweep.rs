@@ -24,6 +24,8 @@ use weir_primitives::{
 const EVICTED_AFTER: EpochIndex = 24;
 /// Of how many providers one is made to leave in an epoch: when nobody can prove anything, it is hardly the providers.
 const PROVIDERS_PER_EVICTED: u32 = 16;
+/// How many reports, and batches, of an instant that is not evaluated are forgotten at a time.
+pub(crate) const FORGOTTEN_AT_A_TIME: u32 = 64;
 /// After how many epochs without a committee challenges count as such that proved nothing.
 const UNMEASURED_FOR: EpochIndex = 12;
 
@@ -32,8 +34,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn sweep(parameters: &Parameters, limit: Weight) -> Weight {
         let measurement = &parameters.measurement;
         let mut meter = WeightMeter::with_limit(limit);
-        let most_looks = measurement.committee.saturating_mul(CANDIDATES_PER_MEMBER);
-        let most = T::WeightInfo::pass_slot().saturating_add(T::WeightInfo::evaluate(most_looks));
+        let most = Self::most_of_a_slot(measurement);
         let now = T::CurrentBlock::timestamp();
         let is_due = |it: &Instant| now > it.start.saturating_add(measurement.report_deadline);
         let epoch = Self::last_plan().map_or(0, |plan| plan.epoch.index);
@@ -41,8 +42,10 @@ impl<T: Config> Pallet<T> {
             while let Some(instant) = open.iter_mut().next().filter(|it| is_due(it)) {
                 // Whoever is in the slots later says nothing of an epoch that is long past.
                 if instant.epoch.saturating_add(1) < epoch {
-                    let forgotten = open.remove(0);
-                    Self::forget(&forgotten);
+                    if meter.try_consume(T::WeightInfo::forget()).is_err() || !Self::forget(instant) {
+                        return;
+                    }
+                    open.remove(0);
                     continue;
                 }
                 instant.is_void |= Self::had_few_blocks(instant, parameters);
@@ -63,12 +66,18 @@ impl<T: Config> Pallet<T> {
         meter.consumed()
     }
 
-    /// Forgets what was reported at an instant that will not be evaluated.
-    pub(crate) fn forget(instant: &Instant) {
+    /// What passing over one slot costs at the most.
+    pub(crate) fn most_of_a_slot(measurement: &Measurement) -> Weight {
+        let most_looks = measurement.committee.saturating_mul(CANDIDATES_PER_MEMBER);
+        T::WeightInfo::pass_slot().saturating_add(T::WeightInfo::evaluate(most_looks))
+    }
+
+    /// Forgets some of what was reported at an instant that will not be evaluated, and says whether that is all.
+    pub(crate) fn forget(instant: &Instant) -> bool {
         let key = (instant.epoch, instant.instant);
-        // Bounded by what one instant's deadline takes.
-        let _ = Reports::<T>::clear_prefix(key, u32::MAX, None);
-        let _ = Batches::<T>::clear_prefix(key, u32::MAX, None);
+        let reports = Reports::<T>::clear_prefix(key, FORGOTTEN_AT_A_TIME, None);
+        let batches = Batches::<T>::clear_prefix(key, FORGOTTEN_AT_A_TIME, None);
+        reports.maybe_cursor.is_none() && batches.maybe_cursor.is_none()
     }
 
     /// Books what a provider has shown at an instant, if it was drawn, and says how many looks at the table of challengers that took.

@@ -15,6 +15,8 @@ pub trait WeightInfo {
     fn pass_slot() -> Weight;
     /// Evaluating the challenge of a slot whose committee took so many looks at the table of challengers; beside [`Self::pass_slot`].
     fn evaluate(looks: u32) -> Weight;
+    /// Forgetting some of what was reported at an instant that is not evaluated.
+    fn forget() -> Weight;
     /// [`crate::Pallet::submit`].
     fn submit() -> Weight;
     /// Checking [`crate::Pallet::submit`].
@@ -65,8 +67,12 @@ impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
         Self::counted(200_000_000, 6 * 16 + 30, 3 * 16 + 30)
             .saturating_add(Self::look().saturating_mul(looks.into()))
     }
+    fn forget() -> Weight {
+        let count = u64::from(crate::sweep::FORGOTTEN_AT_A_TIME).saturating_mul(2);
+        Self::counted(20_000_000, count, count)
+    }
     fn submit() -> Weight {
-        Self::counted(50_000_000, 8, 4)
+        Self::counted(50_000_000, 24, 9)
     }
     fn authorize_submit() -> Weight {
         Self::counted((MEMBERS + 1) * SIGNATURE, MEMBERS + 24, 0)
@@ -97,6 +103,9 @@ impl WeightInfo for () {
         Weight::from_parts(1_000, 0)
     }
     fn evaluate(_: u32) -> Weight {
+        Weight::zero()
+    }
+    fn forget() -> Weight {
         Weight::zero()
     }
     fn submit() -> Weight {

@@ -1,7 +1,7 @@
 //! Migrations of the storage.
 
 use crate::{Authors, ChainParameters, Config, Pallet, ShareTotals, Term, Terms};
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 use frame_support::{
     migrations::VersionedMigration, pallet_prelude::*, storage_alias, traits::UncheckedOnRuntimeUpgrade,
     weights::Weight,
@@ -57,23 +57,35 @@ mod former {
         StorageDoubleMap<Pallet<T>, Twox64Concat, EpochIndex, Blake2_128Concat, AccountId, u64, OptionQuery>;
 }
 
+/// The most entries of those who have no share that are forgotten at once. More of them are of no use, and stay.
+const MOST_FORGOTTEN: u32 = 1_000;
+
 /// Brings the shares of authors from snapshots to what follows from changes. What the snapshots have given counts as long as it would have;
 /// after them nothing is behind anybody until bandwidth was measured in both directions.
 ///
-/// At most 256 providers were there, so that there are no more authors with a share; and one entry for each author that ever made a block.
+/// At most 256 providers were there, so that there are no more authors with a share in each. Who has none is told by nothing that is asked for: that it
+/// made a block counts when something is behind it, and then it makes another.
 fn move_shares<T: Config>() -> Weight {
     let terms = Terms::<T>::get();
     let next = terms.last().map_or(0, |term| term.epoch).saturating_add(1);
     let mut moved = 0u64;
-    for (account, (last, before)) in former::Authored::<T>::drain() {
+    let with_shares: BTreeSet<AccountId> =
+        terms.iter().flat_map(|term| former::Shares::<T>::iter_key_prefix(term.epoch)).collect();
+    for account in with_shares {
         let share = |term: &Term| (term.epoch, former::Shares::<T>::take(term.epoch, &account).unwrap_or(0));
         let shares: Vec<_> = terms.iter().map(share).collect();
+        let (last, before) = former::Authored::<T>::take(&account).unwrap_or((0, None));
+        // It made a block in the epoch before each of these.
+        let counted = shares.iter().filter(|(_, bits)| *bits > 0).map(|(epoch, _)| epoch.saturating_sub(1));
+        let last = counted.fold(last, u32::max);
         Authors::<T>::insert(account, Author::of_snapshots(last, before, &shares, next));
         moved = moved.saturating_add(1);
     }
+    let forgotten = u64::from(former::Authored::<T>::clear(MOST_FORGOTTEN, None).unique);
     let totals = terms.iter().map(|term| (term.epoch, term.total_bits_per_second));
     ShareTotals::<T>::put(Totals::of_snapshots(totals));
-    T::DbWeight::get().reads_writes(moved.saturating_mul(4).saturating_add(2), moved.saturating_mul(5).saturating_add(1))
+    let writes = moved.saturating_mul(5).saturating_add(forgotten).saturating_add(1);
+    T::DbWeight::get().reads_writes(moved.saturating_mul(7).saturating_add(forgotten).saturating_add(2), writes)
 }
 
 type From<const VERSION: u16, T> =

@@ -21,6 +21,7 @@ use weir_primitives::{
     accumulator::Accumulator,
     interfaces::{Everybody, Epochs, OnDuty, OnGuaranteed, OnIncluded, OnMeasured, Units},
     parameters::Parameters,
+    registry::LEAST_BITS_PER_SECOND,
     AccountId, Balance, EpochIndex,
 };
 
@@ -42,7 +43,8 @@ pub struct BatchBudget {
 
 /// What challengers are paid in an epoch, and what they did.
 ///
-/// The price of a byte follows from what all did in the epoch before, so that a duty is worth a fixed sum when it is booked.
+/// The price of a byte follows from what all did in the epoch before, and from what is expected of them, so that a duty is worth a fixed sum when
+/// it is booked, and where few challenges are held nobody gets more for one.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
@@ -53,7 +55,7 @@ pub struct DutyPrices {
     pub left: Balance,
     /// The most that one of them gets.
     pub most: Balance,
-    /// The bytes of all duties in the epoch before, which the budget would have paid.
+    /// The bytes that the budget pays: of all duties in the epoch before, or of those that are expected, if that is more.
     pub bytes_before: u128,
     /// The bytes of all duties in this one.
     pub bytes: u128,
@@ -72,6 +74,18 @@ pub struct Earned {
     pub owed: Balance,
 }
 
+/// What all duties of an epoch count for if every challenge is held: what is paid does not depend on how many were not.
+fn expected_bytes(everybody: &Everybody, parameters: &Parameters) -> u128 {
+    let measurement = &parameters.measurement;
+    // Half as much again as what is wanted, down and up.
+    let bits = everybody.wanted.saturating_mul(3).saturating_mul(measurement.train_us.into());
+    let bytes = bits.checked_div(8_000_000).unwrap_or(0);
+    let members = u128::from(everybody.providers).saturating_mul(measurement.committee.into());
+    bytes
+        .saturating_add(members.saturating_mul(BYTES_PER_DUTY.into()))
+        .saturating_mul(measurement.instants.max(1).into())
+}
+
 impl<T: Config> Pallet<T> {
     /// Shares the capacity of an epoch that begins, and sets what duties and batches are worth in it.
     pub(crate) fn begin_epoch(emission: Balance, everybody: &Everybody, is_paid: bool, parameters: &Parameters) {
@@ -85,12 +99,16 @@ impl<T: Config> Pallet<T> {
         let budget = CHALLENGERS_SHARE
             .mul_floor(emission)
             .min(most.saturating_mul(everybody.challengers.into()));
+        let challenges = u64::from(everybody.providers).saturating_mul(parameters.measurement.instants.max(1).into());
+        let expected = expected_bytes(everybody, parameters);
         DutyBudget::<T>::mutate(|prices| {
-            *prices = DutyPrices { budget, left: budget, most, bytes_before: prices.bytes, bytes: 0 };
+            *prices = DutyPrices { budget, left: budget, most, bytes_before: prices.bytes.max(expected), bytes: 0 };
         });
-        let left = BATCHES_SHARE.mul_floor(AUTHORS_SHARE.mul_floor(emission));
-        let expected = u64::from(everybody.providers).saturating_mul(parameters.measurement.instants.max(1).into());
-        let each = left.checked_div(Balance::from(expected.max(1))).unwrap_or(0);
+        // Never more than its part of the bond of the smallest provider: else who includes the batches of providers of its own has their
+        // bonds back in a day.
+        let most_each = MOST_OF_BOND.mul_floor(parameters.registry.bond_of_provider(LEAST_BITS_PER_SECOND));
+        let left = if is_paid { BATCHES_SHARE.mul_floor(AUTHORS_SHARE.mul_floor(emission)) } else { 0 };
+        let each = left.checked_div(Balance::from(challenges.max(1))).unwrap_or(0).min(most_each);
         Batches::<T>::put(BatchBudget { each, left });
     }
 
@@ -182,7 +200,7 @@ impl<T: Config> OnDuty for Pallet<T> {
                 if earned.epoch != current {
                     (earned.epoch, earned.in_epoch) = (current, 0);
                 }
-                // A budget is below 2⁹⁰ and bytes below 2⁶⁴: exact in 256 bits. Where nobody did anything before, nothing has a price.
+                // A budget is below 2⁹⁰ and bytes below 2⁶⁴: exact in 256 bits.
                 let worth = U256::from(prices.budget)
                     .saturating_mul(bytes.into())
                     .checked_div(prices.bytes_before.into())

@@ -98,7 +98,7 @@ impl Get<Option<Parameters>> for TestParameters {
                 growth_step_bits_per_second: 1,
             },
             registry: Registry {
-                provider_bond: 0,
+                provider_bond: 10 * PLANCK_PER_WEIR,
                 bond_per_mbit: 1,
                 challenger_bond: CHALLENGER_BOND,
                 unbonding_blocks: 20,

@@ -2,7 +2,7 @@ use crate::{
     migrations::{BucketV1, MoveRings, RingV1, Vestings},
     mock::{
         account, new_test_ext, set_author, set_emission_divisor, with_genesis, Balances, RuntimeEvent, RuntimeOrigin,
-        System, Test, Token, CHALLENGER_BOND, EPOCH, EXISTENTIAL_DEPOSIT,
+        System, Test, TestParameters, Token, CHALLENGER_BOND, EPOCH, EXISTENTIAL_DEPOSIT,
     },
     vesting::{Bucket, Ring},
     CapacityShares, Error, Event, HoldReason, PendingFees, Promised, Reason, Rings, Sums, CAP,
@@ -13,7 +13,7 @@ use frame_support::{
     traits::{
         fungible::{Balanced, Inspect, InspectHold},
         tokens::{Fortitude, Precision, Preservation},
-        GetStorageVersion, Hooks, Imbalance, OnUnbalanced, StorageVersion, SuppressedDrop,
+        Get, GetStorageVersion, Hooks, Imbalance, OnUnbalanced, StorageVersion, SuppressedDrop,
     },
     weights::{constants::RocksDbWeight, WeightMeter},
 };
@@ -348,18 +348,14 @@ fn parts_of_fees_that_nobody_can_take_are_burned() {
 fn a_challenger_is_paid_by_what_it_was_assigned_and_at_most_a_500th_of_its_bond_in_an_epoch() {
     new_test_ext().execute_with(|| {
         let most = CHALLENGER_BOND / 500;
-        // Nothing has a price before anybody did anything.
-        Token::on_duty(&account(5), 900_000);
-        assert_eq!(Token::owed(&account(5)), 0);
-        System::set_block_number(EPOCH);
         begin(epoch(1), &[]);
-        // Four challengers get four times the most at the most, for what one duty of a million bytes was.
-        Token::on_duty(&account(5), 150_000);
-        assert_eq!(Token::owed(&account(5)), most);
-        Token::on_duty(&account(6), 100_000);
-        Token::on_duty(&account(7), 0);
-        assert_eq!((Token::owed(&account(6)), Token::owed(&account(7))), (4 * most / 5, 4 * most / 10));
-        Token::on_duty(&account(5), 1_000_000);
+        // Four challengers get four times the most at the most, for the duties of two providers at two instants.
+        let expected = 2 * 2 * 4 * 100_000;
+        let of_bytes = |bytes: Balance| 4 * most * bytes / expected;
+        Token::on_duty(&account(5), 60_000);
+        Token::on_duty(&account(6), 0);
+        assert_eq!((Token::owed(&account(5)), Token::owed(&account(6))), (of_bytes(160_000), of_bytes(100_000)));
+        Token::on_duty(&account(5), 10_000_000);
         assert_eq!(Token::owed(&account(5)), most, "no more in this epoch");
         Token::do_try_state().unwrap();
 
@@ -375,17 +371,34 @@ fn a_challenger_is_paid_by_what_it_was_assigned_and_at_most_a_500th_of_its_bond_
 }
 
 #[test]
-fn who_includes_batches_shares_a_tenth_of_the_authors_emission_and_no_more() {
+fn challengers_that_nobody_asked_anything_get_no_more_for_a_duty_that_was_void() {
+    new_test_ext().execute_with(|| {
+        for index in 1..10 {
+            System::set_block_number(index * EPOCH);
+            begin(epoch(index), &[]);
+            // One void duty each, in an epoch in which nothing else is held.
+            (5..9).for_each(|id| Token::on_duty(&account(id), 0));
+        }
+        let void = 4 * (CHALLENGER_BOND / 500) * 100_000 / (2 * 2 * 4 * 100_000);
+        let earned = |id| Token::owed(&account(id)) + Balances::total_balance(&account(id)) - 1_000_000 * PLANCK_PER_WEIR;
+        assert!((5..9).all(|id| earned(id) <= 9 * void), "{} for nine of {void}", earned(5));
+    });
+}
+
+#[test]
+fn who_includes_batches_of_its_own_providers_does_not_soon_have_their_bonds_back() {
     new_test_ext().execute_with(|| {
         let pool = budget() * 4 / 100;
         begin(epoch(1), &[]);
         let before = Balances::total_balance(&account(3));
-        // Two providers, each at both instants.
-        Token::on_included(&account(3));
-        assert_eq!(Balances::total_balance(&account(3)) - before, pool / 4);
-        (0..9).for_each(|_| Token::on_included(&account(3)));
+        (0..4).for_each(|_| Token::on_included(&account(3)));
         let earned = Balances::total_balance(&account(3)) - before;
-        assert!(earned <= pool && earned > pool - 4, "{earned} of {pool}");
+        let bond = TestParameters::get().unwrap().registry.bond_of_provider(1_000_000);
+        assert_eq!(earned, (4 * (bond / 500)).min(pool));
+        // Below the least number of seniors there is nothing at all.
+        Token::on_epoch_border(epoch(2), &Everybody { providers: 2, ..Default::default() }, false);
+        Token::on_included(&account(3));
+        assert_eq!(Balances::total_balance(&account(3)) - before, earned);
         Token::do_try_state().unwrap();
     });
 }
