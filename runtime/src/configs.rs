@@ -250,7 +250,9 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
             Self::Any => true,
             Self::NonTransfer => !matches!(
                 call,
-                RuntimeCall::Balances(..) | RuntimeCall::Sudo(..) | RuntimeCall::Token(pallet_token::Call::set_payee { .. })
+                RuntimeCall::Balances(..)
+                    | RuntimeCall::Sudo(..)
+                    | RuntimeCall::Token(pallet_token::Call::set_payee { .. })
             ),
             Self::Agent => matches!(
                 call,

@@ -12,10 +12,7 @@ use frame_support::{
 };
 use sp_core::U256;
 use weir_primitives::{
-    measurement::lottery::instants,
-    parameters::Parameters,
-    registry::Registry,
-    Balance, BlockNumber,
+    measurement::lottery::instants, parameters::Parameters, registry::Registry, Balance, BlockNumber,
 };
 
 /// How many times a value may be of that of genesis, or that of genesis of it.

@@ -14,14 +14,13 @@ use std::collections::BTreeMap;
 use weir_primitives::{
     consensus::PreDigest,
     interfaces::{CurrentBlock, Epochs, Participants},
-
     parameters::{former::V2, Parameters, RULES_VERSION},
     registry::Standing,
     AccountId, Balance, BlockNumber, Epoch,
 };
 use weir_runtime::{
-    migrations::first_edition, status, Balances, Bandwidth, Difficulty, Executive, Header, MultiBlockMigrations, Registry, Runtime, RuntimeCall, System, Token,
-    UncheckedExtrinsic,
+    migrations::first_edition, status, Balances, Bandwidth, Difficulty, Executive, Header, MultiBlockMigrations,
+    Registry, Runtime, RuntimeCall, System, Token, UncheckedExtrinsic,
 };
 
 const STATE: &[u8] = include_bytes!("fixtures/state-of-version-2.scale");

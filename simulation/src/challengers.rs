@@ -61,11 +61,7 @@ pub fn account(kind: u8, number: u32) -> AccountId {
 /// A provider at a prefix of its own that no challenger has.
 pub fn drawn_provider(number: u32) -> DrawnProvider {
     let [low, mid, ..] = number.to_le_bytes();
-    DrawnProvider {
-        account: account(b'p', number),
-        family: Family::V4,
-        prefix: Some(Prefix::V4([100, mid, low])),
-    }
+    DrawnProvider { account: account(b'p', number), family: Family::V4, prefix: Some(Prefix::V4([100, mid, low])) }
 }
 
 /// The table of challengers, each at a prefix of its own.

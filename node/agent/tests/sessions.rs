@@ -16,7 +16,8 @@ use weir_agent::{
 };
 use weir_probe::{
     message::{
-        Clock, Direction, Refusal, Reported, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES, MAX_TO_PROVER_BYTES,
+        Clock, Direction, Refusal, Reported, Subject, Terms, ToChallenger, ToProver, MAX_TO_CHALLENGER_BYTES,
+        MAX_TO_PROVER_BYTES,
     },
     packet::IpBytes,
     port::Port,

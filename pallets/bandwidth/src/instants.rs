@@ -4,11 +4,11 @@
 //! on, and its start is the timestamp of the block and a notice. So a seed has one start, and nobody knows who will be measured before there is
 //! an instant to measure at.
 
+use crate::weights::WeightInfo;
 use crate::{
     types::{Instant, Plan},
     Config, Event, Instants, Pallet, Plans,
 };
-use crate::weights::WeightInfo;
 use frame_support::traits::Get;
 use sp_runtime::SaturatedConversion;
 use weir_primitives::{
@@ -37,11 +37,14 @@ impl<T: Config> HasRoom for Pallet<T> {
         if parameters.measurement.instants == 0 && !demand.is_met() {
             return false;
         }
-        let Plan { epoch, instants, one_in } = Self::plan_of(plan.epoch.next(parameters.measurement.epoch_blocks), &demand, &parameters);
+        let Plan { epoch, instants, one_in } =
+            Self::plan_of(plan.epoch.next(parameters.measurement.epoch_blocks), &demand, &parameters);
         let blocks = epoch.blocks.checked_div(instants).unwrap_or(0);
         let slots = u64::from(T::Participants::everybody(next).provider_slots).saturating_add(1);
         let drawn = u64::from(demand.providers).saturating_mul(3).div_ceil(u64::from(one_in).saturating_mul(2).max(1));
-        let needed = T::WeightInfo::pass_slot().saturating_mul(slots).saturating_add(T::WeightInfo::evaluate(TYPICAL_LOOKS).saturating_mul(drawn));
+        let needed = T::WeightInfo::pass_slot()
+            .saturating_mul(slots)
+            .saturating_add(T::WeightInfo::evaluate(TYPICAL_LOOKS).saturating_mul(drawn));
         // A block does not begin with a slot that it may not be able to end.
         let usable = T::SweepWeight::get().saturating_sub(Self::most_of_a_slot(&parameters.measurement));
         needed.all_lte(usable.saturating_mul(blocks.into()))

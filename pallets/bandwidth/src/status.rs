@@ -30,10 +30,7 @@ impl<T: Config> Pallet<T> {
     /// The challenges of the provider in a slot that are drawn and not evaluated yet, with what `endpoints` says of the challenger in a slot.
     ///
     /// Costs the committees of these challenges, whoever else is measured.
-    pub fn open_challenges(
-        slot: u32,
-        endpoints: impl Fn(u32, EpochIndex) -> Option<Endpoints>,
-    ) -> Vec<OpenChallenge> {
+    pub fn open_challenges(slot: u32, endpoints: impl Fn(u32, EpochIndex) -> Option<Endpoints>) -> Vec<OpenChallenge> {
         let Some(Parameters { measurement, .. }) = T::Parameters::get() else { return Vec::new() };
         let open = Instants::<T>::get().into_iter();
         open.filter_map(|instant| Self::open_challenge(slot, &instant, &measurement, &endpoints)).collect()

@@ -1,8 +1,4 @@
-use crate::{
-    mock::*,
-    types::Batch,
-    Batches, Call, Error, Event, Instants, JailCandidates, Plans, Reports, Windows,
-};
+use crate::{mock::*, types::Batch, Batches, Call, Error, Event, Instants, JailCandidates, Plans, Reports, Windows};
 use frame_support::{
     assert_noop, assert_ok,
     dispatch::{DispatchClass, GetDispatchInfo},

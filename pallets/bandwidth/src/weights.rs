@@ -64,8 +64,7 @@ impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
     fn evaluate(looks: u32) -> Weight {
         // Reports, batch, window, the looks; of each member its slot, its record and what it earns (4 and 4 once in an epoch); the provider's
         // slot, the sums, what it is paid.
-        Self::counted(200_000_000, 6 * 16 + 30, 3 * 16 + 30)
-            .saturating_add(Self::look().saturating_mul(looks.into()))
+        Self::counted(200_000_000, 6 * 16 + 30, 3 * 16 + 30).saturating_add(Self::look().saturating_mul(looks.into()))
     }
     fn forget() -> Weight {
         let count = u64::from(crate::sweep::FORGOTTEN_AT_A_TIME).saturating_mul(2);
@@ -75,8 +74,7 @@ impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
         Self::counted(50_000_000, 24, 9)
     }
     fn authorize_submit() -> Weight {
-        Self::counted((MEMBERS + 1) * SIGNATURE, MEMBERS + 24, 0)
-            .saturating_add(Self::look().saturating_mul(LOOKS))
+        Self::counted((MEMBERS + 1) * SIGNATURE, MEMBERS + 24, 0).saturating_add(Self::look().saturating_mul(LOOKS))
     }
     fn submit_own() -> Weight {
         Self::counted(30_000_000, 4, 2)

@@ -77,11 +77,7 @@ impl<T: Config> Table for Challenging<T> {
 
 impl<T: Config> Pallet<T> {
     /// Makes an account a challenger: from the next epoch on, or, where admission is slow, when its lot is drawn.
-    pub(crate) fn add_challenger(
-        account: AccountId,
-        identity: PeerKey,
-        endpoints: Endpoints,
-    ) -> DispatchResult {
+    pub(crate) fn add_challenger(account: AccountId, identity: PeerKey, endpoints: Endpoints) -> DispatchResult {
         let rules = Self::rules()?;
         Self::check_endpoints(&endpoints)?;
         ensure!(!Challengers::<T>::contains_key(&account), Error::<T>::AlreadyRegistered);

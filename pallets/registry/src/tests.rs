@@ -162,10 +162,7 @@ fn what_cannot_be_measured_is_refused() {
         assert_ok!(Registry::set_declared(signed(1), 23 * MBIT));
         assert_noop!(provide(2, 0), Error::<Test>::DeclaredTooLittle);
         assert_noop!(provide(2, MOST_DECLARED / MBIT + 1), Error::<Test>::DeclaredTooMuch);
-        assert_noop!(
-            Registry::set_declared(signed(1), MOST_DECLARED + 1),
-            Error::<Test>::DeclaredTooMuch
-        );
+        assert_noop!(Registry::set_declared(signed(1), MOST_DECLARED + 1), Error::<Test>::DeclaredTooMuch);
     });
 }
 

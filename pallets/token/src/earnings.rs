@@ -19,7 +19,7 @@ use sp_core::U256;
 use sp_runtime::Perbill;
 use weir_primitives::{
     accumulator::Accumulator,
-    interfaces::{Everybody, Epochs, OnDuty, OnGuaranteed, OnIncluded, OnMeasured, Units},
+    interfaces::{Epochs, Everybody, OnDuty, OnGuaranteed, OnIncluded, OnMeasured, Units},
     parameters::Parameters,
     registry::LEAST_BITS_PER_SECOND,
     AccountId, Balance, EpochIndex,
@@ -96,9 +96,7 @@ impl<T: Config> Pallet<T> {
             Promised::<T>::mutate(|promised| *promised = promised.saturating_add(shared));
         }
         let most = MOST_OF_BOND.mul_floor(parameters.registry.challenger_bond);
-        let budget = CHALLENGERS_SHARE
-            .mul_floor(emission)
-            .min(most.saturating_mul(everybody.challengers.into()));
+        let budget = CHALLENGERS_SHARE.mul_floor(emission).min(most.saturating_mul(everybody.challengers.into()));
         let challenges = u64::from(everybody.providers).saturating_mul(parameters.measurement.instants.max(1).into());
         let expected = expected_bytes(everybody, parameters);
         DutyBudget::<T>::mutate(|prices| {

@@ -59,6 +59,7 @@ pub mod vesting;
 pub mod weights;
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use earnings::{BatchBudget, DutyPrices, Earned};
 use frame_support::{
     pallet_prelude::*,
     storage::with_storage_layer,
@@ -75,7 +76,6 @@ use sp_runtime::{
     traits::{AccountIdConversion, Saturating},
     Perbill, SaturatedConversion,
 };
-use earnings::{BatchBudget, DutyPrices, Earned};
 use vesting::Ring;
 use weights::WeightInfo;
 use weir_primitives::{

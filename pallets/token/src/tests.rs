@@ -380,7 +380,8 @@ fn challengers_that_nobody_asked_anything_get_no_more_for_a_duty_that_was_void()
             (5..9).for_each(|id| Token::on_duty(&account(id), 0));
         }
         let void = 4 * (CHALLENGER_BOND / 500) * 100_000 / (2 * 2 * 4 * 100_000);
-        let earned = |id| Token::owed(&account(id)) + Balances::total_balance(&account(id)) - 1_000_000 * PLANCK_PER_WEIR;
+        let earned =
+            |id| Token::owed(&account(id)) + Balances::total_balance(&account(id)) - 1_000_000 * PLANCK_PER_WEIR;
         assert!((5..9).all(|id| earned(id) <= 9 * void), "{} for nine of {void}", earned(5));
     });
 }

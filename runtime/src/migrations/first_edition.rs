@@ -91,7 +91,12 @@ impl OnRuntimeUpgrade for Migration {
         pallet_bandwidth::Plans::<Runtime>::put(Plan { epoch, instants: 0, one_in: 1 });
         let count = u64::try_from(providers.len().saturating_add(challengers.len())).unwrap_or(u64::MAX);
         for (account, it) in providers {
-            let is_v6 = it.endpoints.iter().filter_map(|bytes| endpoint::decode(bytes)).next().is_some_and(|(address, _)| address.ip().to_canonical().is_ipv6());
+            let is_v6 = it
+                .endpoints
+                .iter()
+                .filter_map(|bytes| endpoint::decode(bytes))
+                .next()
+                .is_some_and(|(address, _)| address.ip().to_canonical().is_ipv6());
             let family = if is_v6 { Family::V6 } else { Family::V4 };
             let bonded = Bonded { account, identity: it.peer, bond: it.bond, leaving: it.leaving };
             Registry::adopt_provider(bonded, it.declared_bits_per_second, family, it.mining_author);

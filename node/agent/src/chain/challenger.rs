@@ -103,8 +103,7 @@ pub async fn run(settings: Settings) -> Fatal {
         control,
     }));
     own.0.watch_kept_reports();
-    let challenger =
-        Challenger::new(own, identity, port, announced_port, settings.capacity_bits_per_second, clocks);
+    let challenger = Challenger::new(own, identity, port, announced_port, settings.capacity_bits_per_second, clocks);
     tokio::spawn(Arc::new(challenger).serve(incoming));
     let setup = |node: Node| {
         let settings = settings.clone();
@@ -263,9 +262,10 @@ impl Own {
 
     /// Our place in a committee.
     fn place_in(&self, open: &OpenChallenge) -> Option<u8> {
-        let index = open.committee.iter().position(|(account, identity, _)| {
-            *account == self.account && identity.0 == self.identity.public()
-        })?;
+        let index = open
+            .committee
+            .iter()
+            .position(|(account, identity, _)| *account == self.account && identity.0 == self.identity.public())?;
         u8::try_from(index).ok()
     }
 

@@ -349,7 +349,10 @@ impl Provider {
             let mut warned = self.warned.lock();
             if warned.is_none_or(|at| at.elapsed() > WARNED_EVERY) {
                 *warned = Some(Instant::now());
-                log::warn!("our clock seems to be {:.1} ms ahead of challengers'; set it with NTP", ahead_us as f64 / 1e3);
+                log::warn!(
+                    "our clock seems to be {:.1} ms ahead of challengers'; set it with NTP",
+                    ahead_us as f64 / 1e3
+                );
             }
         }
         self.prover.measure_both_ways(&mut session, subject, both, pace).await

@@ -76,7 +76,14 @@ pub async fn run(settings: Settings) -> Fatal {
     let announced_port = port.address().port();
     log::info!("packets are taken at UDP port {announced_port}");
     let host = ByHand { allowed: settings.allowed, clock_tolerance_us: settings.clock_tolerance_us };
-    let challenger = Challenger::new(host, settings.identity, port, announced_port, settings.capacity_bits_per_second, Arc::default());
+    let challenger = Challenger::new(
+        host,
+        settings.identity,
+        port,
+        announced_port,
+        settings.capacity_bits_per_second,
+        Arc::default(),
+    );
     Arc::new(challenger).serve(incoming).await;
     Fatal("the control streams have ended".into())
 }

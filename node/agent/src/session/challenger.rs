@@ -417,13 +417,7 @@ impl<H: Host> Challenger<H> {
     }
 
     /// Agrees on what comes over the path up that was found.
-    async fn agree_up(
-        &self,
-        channel: &mut Channel<Stream>,
-        terms: Terms,
-        tag: Tag,
-        found: Found,
-    ) -> Result<Up, End> {
+    async fn agree_up(&self, channel: &mut Channel<Stream>, terms: Terms, tag: Tag, found: Found) -> Result<Up, End> {
         let key: Key = rand::random();
         let size = found.size;
         let payload = size.payload(found.from.ip()).ok_or(Refusal::NoPath)?;

@@ -15,7 +15,10 @@ use std::{
 use tokio::time::timeout_at;
 use weir_probe::{
     commitment::Commitment,
-    message::{commitment_hash, Counted, Direction, Refusal, Reported, Subject, Terms, ToChallenger, ToProver, MAX_TO_PROVER_BYTES},
+    message::{
+        commitment_hash, Counted, Direction, Refusal, Reported, Subject, Terms, ToChallenger, ToProver,
+        MAX_TO_PROVER_BYTES,
+    },
     packet::{Expected, IpBytes, Key, Tag},
     path_mtu::{self, Found},
     port::{Arriving, Port, Refused, Train},

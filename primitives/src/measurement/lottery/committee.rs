@@ -186,12 +186,7 @@ mod tests {
     }
 
     fn senior(number: u16) -> Candidate {
-        Candidate {
-            account: account(number),
-            prefixes: vec![prefix(number)],
-            from: 0,
-            until: None,
-        }
+        Candidate { account: account(number), prefixes: vec![prefix(number)], from: 0, until: None }
     }
 
     fn junior(number: u16) -> Candidate {
@@ -199,11 +194,7 @@ mod tests {
     }
 
     fn provider() -> DrawnProvider {
-        DrawnProvider {
-            account: account(60_000),
-            family: Family::V4,
-            prefix: Some(prefix(60_000)),
-        }
+        DrawnProvider { account: account(60_000), family: Family::V4, prefix: Some(prefix(60_000)) }
     }
 
     fn set(entries: impl IntoIterator<Item = Candidate>) -> Set {
