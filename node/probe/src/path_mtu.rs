@@ -46,6 +46,16 @@ pub fn is_same_machine(one: IpAddr, other: IpAddr) -> bool {
     }
 }
 
+/// Whether two addresses are in one network: the /24 of IPv4, the /48 of IPv6. Address translation of a provider may give one host several
+/// addresses in one, and a probe shows that packets get there.
+pub fn is_same_network(one: IpAddr, other: IpAddr) -> bool {
+    match (one.to_canonical(), other.to_canonical()) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => one.octets()[..3] == other.octets()[..3],
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.segments()[..3] == other.segments()[..3],
+        _ => false,
+    }
+}
+
 /// The largest probe that arrived so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -68,6 +78,16 @@ mod tests {
         assert!(!same("192.0.2.1", "192.0.2.2"));
         assert!(same("2001:db8:1:2::1", "2001:db8:1:2:3:4:5:6"));
         assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn networks_are_told_apart_by_prefix() {
+        let same = |one: &str, other: &str| is_same_network(one.parse().unwrap(), other.parse().unwrap());
+        assert!(same("192.0.2.1", "::ffff:192.0.2.200"));
+        assert!(!same("192.0.2.1", "192.0.3.1"));
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(!same("2001:db8:1::1", "2001:db8:2::1"));
+        assert!(!same("192.0.2.1", "2001:db8::1"));
     }
 
     #[test]

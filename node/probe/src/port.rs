@@ -84,7 +84,7 @@ struct Table {
     paths: HashMap<Tag, Path>,
 }
 
-/// A path whose probes are expected, from these machines.
+/// A path whose probes are expected, from the networks of these addresses.
 struct Path {
     from: Vec<IpAddr>,
     found: watch::Sender<Option<Found>>,
@@ -197,7 +197,7 @@ impl Port {
         Ok(Arriving { port: self.clone(), tag })
     }
 
-    /// From now on takes the probes of a path from some machines, until what is returned is dropped.
+    /// From now on takes the probes of a path from the networks of some addresses, until what is returned is dropped.
     ///
     /// # Errors
     ///
@@ -343,7 +343,7 @@ impl Shared {
             return table.trains.get_mut(&tag).is_some_and(|train| train.take(sequence, stream, from.ip(), at));
         };
         let Some(path) = table.paths.get(&tag) else { return false };
-        let is_theirs = path.from.iter().any(|machine| path_mtu::is_same_machine(*machine, from.ip()));
+        let is_theirs = path.from.iter().any(|machine| path_mtu::is_same_network(*machine, from.ip()));
         if !is_theirs || size.payload(from.ip()) != Some(bytes.len()) {
             return false;
         }

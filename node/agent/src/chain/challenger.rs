@@ -28,7 +28,10 @@ use std::{
     time::{Duration, Instant},
 };
 use subxt_signer::sr25519::Keypair;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{watch, Semaphore},
+    time::sleep,
+};
 use weir_primitives::{
     measurement::{
         challenge::MemberReport,
@@ -45,6 +48,11 @@ use weir_probe::{
     time::UnixMicros,
 };
 
+/// How many questions of provers are put to our node at a time, and how often those of the same one. Anybody can come and ask.
+const ASKED_AT_A_TIME: usize = 4;
+const ASKED_EVERY: Duration = Duration::from_millis(300);
+/// The most provers of whom it is remembered when they asked.
+const MOST_REMEMBERED: usize = 4_096;
 /// With how many members of its committees a challenger compares clocks at a time, and how often with the same one.
 const COMPARED: usize = 3;
 const COMPARED_EVERY: Duration = Duration::from_secs(600);
@@ -100,6 +108,8 @@ pub async fn run(settings: Settings) -> Fatal {
         open: Mutex::default(),
         clocks: clocks.clone(),
         compared: Mutex::default(),
+        asked: Mutex::default(),
+        asking: Semaphore::new(ASKED_AT_A_TIME),
         control,
     }));
     own.0.watch_kept_reports();
@@ -187,12 +197,15 @@ struct Own {
     open: Mutex<HashMap<([u8; 32], [u8; 32]), OpenChallenge>>,
     clocks: Arc<Watch>,
     compared: Mutex<HashMap<PeerId, Instant>>,
+    /// When each prover last had our node asked.
+    asked: Mutex<HashMap<PeerId, Instant>>,
+    asking: Semaphore,
     control: Control,
 }
 
 impl Host for ChainHost {
     async fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
-        let open = self.0.find(subject).await?;
+        let open = self.0.find(peer, subject).await?;
         if peer_of(&open.identity.0) != Some(peer) {
             return Err(Refusal::NotTheProver);
         }
@@ -240,7 +253,7 @@ impl Own {
     }
 
     /// The challenge that a prover speaks of, as our node has it.
-    async fn find(&self, subject: &Subject) -> Result<OpenChallenge, Refusal> {
+    async fn find(&self, peer: PeerId, subject: &Subject) -> Result<OpenChallenge, Refusal> {
         let Subject::Chain { genesis, seed, provider } = *subject else { return Err(Refusal::UnknownChallenge) };
         if genesis != self.chain.genesis {
             return Err(Refusal::OtherChain);
@@ -249,6 +262,10 @@ impl Own {
             return Ok(open);
         }
         let node = self.heads.borrow().clone().ok_or(Refusal::UnknownChallenge)?;
+        if !self.may_ask(peer) {
+            return Err(Refusal::Busy);
+        }
+        let _turn = self.asking.acquire().await.map_err(|_| Refusal::Internal)?;
         let found = open_challenge(&node, &AccountId::new(provider), &seed).await.map_err(|error| {
             log::debug!("{}: {error}", node.url);
             Refusal::Internal
@@ -258,6 +275,13 @@ impl Own {
         all.retain(|_, open| open.deadline > now_ms());
         all.insert((seed, provider), open.clone());
         Ok(open)
+    }
+
+    /// Whether a prover may have our node asked now.
+    fn may_ask(&self, peer: PeerId) -> bool {
+        let mut asked = self.asked.lock();
+        asked.retain(|_, at| at.elapsed() < ASKED_EVERY);
+        asked.len() < MOST_REMEMBERED && asked.insert(peer, Instant::now()).is_none()
     }
 
     /// Our place in a committee.
