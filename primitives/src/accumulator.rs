@@ -13,8 +13,13 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::U256;
 
-/// How many bits of a planck are kept.
-const FRACTION_BITS: usize = 64;
+/// In how many parts of a planck is counted: 2⁶⁴.
+const PARTS: U256 = U256([0, 1, 0, 0]);
+
+/// How many planck a number of parts is, rounded down.
+fn whole(parts: U256) -> Balance {
+    parts.checked_div(PARTS).and_then(|planck| Balance::try_from(planck).ok()).unwrap_or(Balance::MAX)
+}
 
 /// What one unit has earned, and how many there are.
 #[derive(
@@ -51,12 +56,11 @@ impl Accumulator {
     pub fn share(&mut self, budget: Balance, least: u64) -> Balance {
         let units = self.units.max(least.into()).max(1);
         // A budget is below 2⁹⁰: it fits.
-        let rate = (U256::from(budget) << FRACTION_BITS).checked_div(units.into()).unwrap_or_default();
+        let rate = U256::from(budget).saturating_mul(PARTS).checked_div(units.into()).unwrap_or_default();
         self.per_unit = self.per_unit.saturating_add(rate);
         let shared = rate.saturating_mul(self.units.into());
-        let whole = Balance::try_from(shared >> FRACTION_BITS).unwrap_or(Balance::MAX);
         let has_rest = shared.low_u64() > 0;
-        whole.saturating_add(has_rest.into())
+        whole(shared).saturating_add(has_rest.into())
     }
 }
 
@@ -77,20 +81,20 @@ impl Share {
     pub fn owed(&self, all: &Accumulator) -> Balance {
         let mut settled = *self;
         settled.settle(all);
-        Balance::try_from(settled.owed >> FRACTION_BITS).unwrap_or(Balance::MAX)
+        whole(settled.owed)
     }
 
     /// Takes what the account is owed, in whole planck.
     pub fn take(&mut self, all: &Accumulator) -> Balance {
-        let whole = self.owed(all);
+        let taken = self.owed(all);
         self.settle(all);
-        self.owed = self.owed.saturating_sub(U256::from(whole) << FRACTION_BITS);
-        whole
+        self.owed = self.owed.saturating_sub(U256::from(taken).saturating_mul(PARTS));
+        taken
     }
 
     /// Whether nothing would be lost without it.
     pub fn is_empty(&self) -> bool {
-        self.units == 0 && (self.owed >> FRACTION_BITS).is_zero()
+        self.units == 0 && whole(self.owed) == 0
     }
 
     fn settle(&mut self, all: &Accumulator) {

@@ -31,6 +31,7 @@ const MEGABIT: u64 = 1_000_000;
 struct Answering {
     identity: Identity,
     listen: SocketAddr,
+    _control: Option<Control>,
 }
 
 /// Two UDP ports in a row that nobody uses, of which this is the first.
@@ -55,7 +56,7 @@ fn answering(class_bits_per_second: u64) -> Answering {
         clock_tolerance_us: 20_000,
     };
     tokio::spawn(answer::run(settings));
-    Answering { identity, listen }
+    Answering { identity, listen, _control: None }
 }
 
 impl Answering {
@@ -313,14 +314,14 @@ fn both_ways(megabits: u64) -> BothWays {
 fn challenging(both: BothWays) -> (Answering, Arc<Mutex<Vec<Measured>>>) {
     let identity = Identity::for_once().unwrap();
     let listen = SocketAddr::from(([127, 0, 0, 1], free_ports()));
-    let (_, incoming) = Control::start(&identity, &[listen]).unwrap();
+    let (control, incoming) = Control::start(&identity, &[listen]).unwrap();
     let port = packet_port(listen).unwrap();
     let reported = Arc::<Mutex<Vec<Measured>>>::default();
     let host = OneChallenge { both, reported: reported.clone() };
     let announced = port.address().port();
     let challenger = Challenger::new(host, identity.clone(), port, announced, 1_000 * MEGABIT, Arc::default());
     tokio::spawn(Arc::new(challenger).serve(incoming));
-    (Answering { identity, listen }, reported)
+    (Answering { identity, listen, _control: Some(control) }, reported)
 }
 
 async fn measure_both_ways(challenger: &Answering, both: &BothWays) -> Result<BothParts, Failure> {

@@ -5,11 +5,11 @@
 //!
 //! ## Overview
 //!
-//! - An epoch has instants ([`instants`]). Each has a seed, of which draws are pure functions of
+//! - An epoch has instants (`instants.rs`). Each has a seed, of which draws are pure functions of
 //!   [`weir_primitives::measurement::lottery`]: whether a provider is measured, and by which committee.
-//! - The members of a committee sign what they measured, and the prover carries their reports here in one call ([`reports`]): no account, nonce or fee,
+//! - The members of a committee sign what they measured, and the prover carries their reports here in one call (`reports.rs`): no account, nonce or fee,
 //!   since the contents authorize it. A member that was left out can hand in its own.
-//! - After the deadline of an instant all slots are passed over, a bounded number in each block ([`sweep`]).
+//! - After the deadline of an instant all slots are passed over, a bounded number in each block (`sweep.rs`).
 //!
 //! ## Invariants
 //!

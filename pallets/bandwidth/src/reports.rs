@@ -33,6 +33,9 @@ const PRIORITY: u64 = u64::MAX / 2;
 /// The most looks at the table of challengers that a committee takes.
 pub(crate) const MOST_LOOKS: u32 = MAX_COMMITTEE.saturating_mul(CANDIDATES_PER_MEMBER);
 
+/// The accounts and identities of a committee, in its order.
+type Members = Vec<(AccountId, PeerKey)>;
+
 /// A table that counts how often it is looked at.
 struct Watched<C> {
     table: C,
@@ -99,7 +102,7 @@ impl<T: Config> Pallet<T> {
 
     /// The accounts and identities of the committee, in its order, and how many looks that took: the walk that finds it costs the most, and comes
     /// after the prover's signature.
-    fn members(drawn: &Drawn) -> Result<(Vec<(AccountId, PeerKey)>, u32), Error<T>> {
+    fn members(drawn: &Drawn) -> Result<(Members, u32), Error<T>> {
         let measurement = Self::measurement()?;
         let (slots, looks) = Self::committee_of(&drawn.provider, &drawn.instant, &drawn.seed, &measurement);
         let slots = slots.ok_or(Error::<T>::NoSuchChallenge)?;

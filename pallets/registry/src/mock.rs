@@ -67,11 +67,14 @@ pub const GROWTH_STEP: u64 = 25_000_000;
 pub const MOST_DECLARED: u64 = 1_000_000_000;
 pub const ENDOWED: Balance = 1_000_000;
 
+/// The author that a provider boosts, and its guaranteed bandwidth, by epoch.
+type ByEpoch = BTreeMap<EpochIndex, (Option<AccountId>, u64)>;
+
 thread_local! {
     static RULES: RefCell<Rules> = RefCell::new(rules());
     static ROOM: RefCell<u64> = const { RefCell::new(u64::MAX) };
     /// What was told of each provider, by the epoch from which on it holds.
-    static TOLD: RefCell<BTreeMap<AccountId, BTreeMap<EpochIndex, (Option<AccountId>, u64)>>> =
+    static TOLD: RefCell<BTreeMap<AccountId, ByEpoch>> =
         const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -201,7 +204,7 @@ pub fn go_to(block: BlockNumber) {
     while System::block_number() < block {
         let next = System::block_number() + 1;
         System::set_block_number(next);
-        if next % EPOCH == 0 {
+        if next.is_multiple_of(EPOCH) {
             Registry::start_epoch(next / EPOCH, &[next as u8; 32]);
         }
     }
