@@ -26,7 +26,7 @@ use std::{
 use tokio::sync::watch;
 
 /// The most trains, and the most paths, that are expected at once.
-pub const MAX_TRAINS: usize = 64;
+pub const MAX_TRAINS: usize = 200;
 /// The most packets that all expected trains have together: 70 MB of memory for what is kept of them.
 pub const MAX_PACKETS_IN_ALL: u32 = 4 * MAX_PACKETS;
 /// How often the thread looks whether it should stop.

@@ -351,32 +351,45 @@ impl Own {
 }
 
 impl Kept {
+    fn file_name(&self) -> String {
+        let provider: &[u8] = self.challenge.provider.as_ref();
+        format!("{}-{}", hex::encode(self.challenge.seed), hex::encode(provider))
+    }
+
     fn name(&self) -> String {
         let challenge = self.challenge.challenge;
         format!("challenge {}/{} of {}", challenge.epoch, challenge.instant, self.challenge.provider)
     }
 }
 
-/// The reports that are kept and still have time; forgets those whose time is over. What cannot be read stays: it may have been
-/// signed.
+/// For how long it is remembered that something was signed, whatever its deadline was said to be: longer than a bond is held after leaving, for
+/// as long as which a second report would cost it.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// The reports that are kept and still have time; forgets those that are too old to cost anything. What cannot be read stays: it may have
+/// been signed.
 fn unexpired_reports(folder: &Path) -> Vec<Kept> {
     let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     paths
         .filter_map(|path| {
             let kept = Kept::decode_all(&mut fs::read(&path).ok()?.as_slice()).ok()?;
-            if kept.challenge.deadline > now_ms() {
-                return Some(kept);
+            // What was not put in its place as a whole was not signed.
+            if path.file_name().is_none_or(|name| *name != *kept.file_name()) {
+                return None;
             }
-            let _ = fs::remove_file(&path);
-            None
+            let age = fs::metadata(&path).and_then(|it| it.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > REMEMBERED) {
+                let _ = fs::remove_file(&path);
+                return None;
+            }
+            (kept.challenge.deadline > now_ms()).then_some(kept)
         })
         .collect()
 }
 
 /// Writes a report to disk, durably, if there is none for its challenge. It is there as a whole or not at all.
 fn keep(folder: &Path, kept: &Kept) -> std::io::Result<()> {
-    let provider: &[u8] = kept.challenge.provider.as_ref();
-    let path = folder.join(format!("{}-{}", hex::encode(kept.challenge.seed), hex::encode(provider)));
+    let path = folder.join(kept.file_name());
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&kept.encode())?;
     file.as_file().sync_all()?;
@@ -427,10 +440,17 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_forgotten_when_its_time_is_over() {
+    fn what_was_signed_is_remembered_when_its_deadline_is_over_whoever_named_that() {
         let folder = tempfile::tempdir().unwrap();
         keep(folder.path(), &kept(10, 1)).unwrap();
         assert_eq!(unexpired_reports(folder.path()), []);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(keep(folder.path(), &kept(11, u64::MAX)).is_err(), "the same challenge with another deadline");
+    }
+
+    #[test]
+    fn what_was_not_put_in_its_place_is_not_handed_in() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".tmp1"), kept(10, u64::MAX).encode()).unwrap();
+        assert_eq!(unexpired_reports(folder.path()), []);
     }
 }

@@ -52,8 +52,8 @@ const MAX_REFUSALS: u32 = 256;
 pub const MAX_AHEAD: Duration = Duration::from_secs(60);
 /// How often it is said that our clock is off.
 const WARNED_EVERY: Duration = Duration::from_secs(60);
-/// The most measurements at once.
-pub const MAX_MEASUREMENTS: usize = 64;
+/// The most trains that share the class at once, two for each prover that is measured both ways.
+pub const MAX_MEASUREMENTS: usize = 400;
 
 /// By whose clocks an agent checks its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

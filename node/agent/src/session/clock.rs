@@ -7,7 +7,10 @@
 
 use libp2p::PeerId;
 use parking_lot::Mutex;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 use weir_probe::{message::Clock, time::UnixMicros};
 
 /// How many exchanges there are.
@@ -26,6 +29,22 @@ pub struct Sample {
     pub ahead_us: i64,
     /// The time to the peer and back, without the time that it took to answer.
     pub round_trip: Duration,
+}
+
+/// No more than this of what a peer says its clock is off is taken into account.
+const MOST_AHEAD: Duration = Duration::from_millis(100);
+
+impl Sample {
+    /// When it is, by our clock, what a moment is by the peer's. With half of the round trip of the same exchange this is right for what is sent
+    /// there, however long each way takes.
+    pub fn by_our_clock(&self, moment: Instant) -> Instant {
+        let off = Duration::from_micros(self.ahead_us.unsigned_abs()).min(MOST_AHEAD);
+        if self.ahead_us > 0 {
+            moment.checked_sub(off).unwrap_or(moment)
+        } else {
+            moment.checked_add(off).unwrap_or(moment)
+        }
+    }
 }
 
 /// One side of the exchanges with one peer.
@@ -133,6 +152,15 @@ mod tests {
         assert_eq!(asker.best(), Some(Sample { ahead_us: 7_000, round_trip: Duration::from_micros(1_000) }));
         // The responder hears again after its own word, so it has one exchange less.
         assert_eq!(responder.best(), Some(Sample { ahead_us: -7_000, round_trip: Duration::from_micros(1_000) }));
+    }
+
+    #[test]
+    fn what_is_due_by_a_clock_that_is_ahead_is_due_earlier_by_ours() {
+        let (now, sample) = (Instant::now(), |ahead_us| Sample { ahead_us, round_trip: Duration::ZERO });
+        let moment = now + Duration::from_secs(1);
+        assert_eq!(sample(20_000).by_our_clock(moment), moment - Duration::from_millis(20));
+        assert_eq!(sample(-20_000).by_our_clock(moment), moment + Duration::from_millis(20));
+        assert_eq!(sample(i64::MIN).by_our_clock(moment), moment + MOST_AHEAD);
     }
 
     #[test]

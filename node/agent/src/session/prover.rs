@@ -240,7 +240,8 @@ impl Prover {
         let probes = Probes { to: SocketAddr::new(session.address, port), tag, key: rand::random() };
         let arriving = self.agree_down(session, subject, &both.down, &probes).await?;
         let sending = self.agree_up(session, &both.up, &probes, &self.port).await?;
-        let latest = both.proven_by.instant().checked_sub(session.clock.round_trip / 2 + PROOF_TAKES);
+        let latest = session.clock.by_our_clock(both.proven_by.instant());
+        let latest = latest.checked_sub(session.clock.round_trip / 2 + PROOF_TAKES);
         let (received, commitment) = self.prove(session, subject, &both.down, arriving.arriving, latest).await?;
         let sent = self.send_train(session, &both.up, &probes, &self.port, &sending, pace).await?;
         let Reported { report, signature, down, up } = match session.receive(COUNT_WITHIN).await? {
@@ -431,7 +432,8 @@ impl Prover {
             ToProver::Nonce { key, bits_per_second } => (key, bits_per_second.min(terms.bits_per_second)),
             _ => return Err(Broken::OutOfTurn.into()),
         };
-        let start = Instant::now();
+        // Not before its time: who tells its key early would fill the line while others are still owed proofs.
+        let start = Instant::now().max(terms.start.instant());
         let train = Train { to, tag, key, packets, size, start, until: until.instant() };
         let (port, pace) = (port.clone(), pace.clone());
         let sent = tokio::task::spawn_blocking(move || {
