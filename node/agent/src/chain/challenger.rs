@@ -184,6 +184,9 @@ struct Kept {
     prover: [u8; 64],
 }
 
+/// What names a challenge.
+type SeedAndProvider = ([u8; 32], [u8; 32]);
+
 /// The chain's side of a challenger: it knows what was drawn, and makes reports of what was counted.
 struct ChainHost(Arc<Own>);
 
@@ -194,7 +197,7 @@ struct Own {
     heads: Heads,
     reports: PathBuf,
     /// The challenges that provers came for, by seed and provider.
-    open: Mutex<HashMap<([u8; 32], [u8; 32]), OpenChallenge>>,
+    open: Mutex<HashMap<SeedAndProvider, OpenChallenge>>,
     clocks: Arc<Watch>,
     compared: Mutex<HashMap<PeerId, Instant>>,
     /// When each prover last had our node asked.
