@@ -322,3 +322,19 @@ impl pallet_parameters::Config for Runtime {
     // The SDK has measured none for others.
     type WeightInfo = ();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_proxy_but_one_for_everything_says_where_rewards_go() {
+        let set_payee = RuntimeCall::Token(pallet_token::Call::set_payee { payee: None });
+        let claim = RuntimeCall::Token(pallet_token::Call::claim { account: AccountId::new([1; 32]) });
+        assert_eq!(
+            [ProxyType::Any, ProxyType::NonTransfer, ProxyType::Agent].map(|it| it.filter(&set_payee)),
+            [true, false, false]
+        );
+        assert!(ProxyType::NonTransfer.filter(&claim) && ProxyType::Agent.filter(&claim));
+    }
+}

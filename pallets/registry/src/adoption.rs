@@ -13,7 +13,6 @@ use weir_primitives::{
         lottery::{groups::Family, instants::wanted_bits_per_second},
         Endpoints, PeerKey,
     },
-    versions::Versions,
     AccountId, Balance, BlockNumber,
 };
 
@@ -40,18 +39,8 @@ impl<T: Config> Pallet<T> {
             let from = Self::epoch().saturating_add(1);
             let slot = Self::take_slot(Role::Provider, from);
             let declared = declared.min(T::MostDeclared::get());
-            let entry = ProviderSlot {
-                account: account.clone(),
-                from,
-                until: None,
-                family,
-                identity: Versions::new(identity),
-                declared: Versions::new(declared),
-                prefix: Versions::new(None),
-                mining_author: Versions::new(mining_author),
-                guaranteed: Versions::new(0),
-                wanted: Versions::new(wanted_bits_per_second(declared, 0, T::GrowthStep::get())),
-            };
+            let wanted = wanted_bits_per_second(declared, 0, T::GrowthStep::get());
+            let entry = ProviderSlot::new(account.clone(), from, identity, family, declared, wanted, mining_author);
             Self::join(&entry);
             ProviderSlots::<T>::insert(slot, entry);
             slot

@@ -78,18 +78,7 @@ impl<T: Config> Pallet<T> {
         let bond = rules.bond_of_provider(declared);
         T::Currency::hold(&HoldReason::Provider.into(), &account, bond)?;
         let slot = Self::take_slot(Role::Provider, from);
-        let entry = ProviderSlot {
-            account: account.clone(),
-            from,
-            until: None,
-            family,
-            identity: Versions::new(identity),
-            declared: Versions::new(declared),
-            prefix: Versions::new(None),
-            mining_author: Versions::new(mining_author),
-            guaranteed: Versions::new(0),
-            wanted: Versions::new(wanted),
-        };
+        let entry = ProviderSlot::new(account.clone(), from, identity, family, declared, wanted, mining_author);
         Self::join(&entry);
         ProviderSlots::<T>::insert(slot, entry);
         let provider = Provider {

@@ -84,6 +84,30 @@ pub struct ProviderSlot {
 }
 
 impl ProviderSlot {
+    /// That of a provider of whom nothing was measured.
+    pub fn new(
+        account: AccountId,
+        from: EpochIndex,
+        identity: PeerKey,
+        family: Family,
+        declared: u64,
+        wanted: u64,
+        mining_author: Option<AccountId>,
+    ) -> Self {
+        Self {
+            account,
+            from,
+            until: None,
+            family,
+            identity: Versions::new(identity),
+            declared: Versions::new(declared),
+            prefix: Versions::new(None),
+            mining_author: Versions::new(mining_author),
+            guaranteed: Versions::new(0),
+            wanted: Versions::new(wanted),
+        }
+    }
+
     /// Whether the provider can be drawn in an epoch.
     pub fn is_active(&self, epoch: EpochIndex) -> bool {
         self.from <= epoch && self.until.is_none_or(|until| epoch < until)

@@ -24,7 +24,6 @@ use std::{
 use subxt_signer::sr25519::Keypair;
 use tokio::{
     sync::{mpsc, watch},
-    task::AbortHandle,
     time::sleep,
 };
 use weir_primitives::{
@@ -209,7 +208,8 @@ struct Provider {
 
 impl Provider {
     async fn take_challenges(mut self) {
-        let mut taken = HashMap::<[u8; 32], (u64, AbortHandle)>::new();
+        // By seed, with the deadline.
+        let mut taken = HashMap::<[u8; 32], u64>::new();
         while self.heads.changed().await.is_ok() {
             let Some(node) = self.heads.borrow_and_update().clone() else { continue };
             let open: Vec<OpenChallenge> = match node.ask("MeasurementApi_challenges", &self.account, None).await {
@@ -221,12 +221,11 @@ impl Provider {
             };
             // A reorganisation draws anew, from another seed; what was drawn before is void there, but may come back.
             for open in open.into_iter().filter(|open| open.start > now_ms()) {
-                taken.entry(open.seed).or_insert_with(|| {
-                    let deadline = open.deadline;
-                    (deadline, tokio::spawn(self.clone().take_challenge(open)).abort_handle())
-                });
+                if taken.insert(open.seed, open.deadline).is_none() {
+                    tokio::spawn(self.clone().take_challenge(open));
+                }
             }
-            taken.retain(|_, (deadline, _)| *deadline > now_ms());
+            taken.retain(|_, deadline| *deadline > now_ms());
         }
     }
 

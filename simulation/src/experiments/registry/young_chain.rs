@@ -109,7 +109,6 @@ pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let full_pay = parameters.token.full_pay_bits_per_second as f64 / MBIT as f64;
     let emission =
         REST_WEIR * f64::from(parameters.measurement.epoch_blocks) / parameters.token.emission_divisor as f64;
-    let bond_per_mbit = parameters.registry.bond_per_mbit as f64 / PLANCK_PER_WEIR as f64;
     let epoch_days =
         f64::from(parameters.measurement.epoch_blocks) * parameters.consensus.block_time as f64 / 86_400_000.0;
     let mut table = Table::new(&[
@@ -122,7 +121,8 @@ pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     ]);
     for declared in DECLARED {
         eprintln!("young chain: {declared} Mbit/s declared");
-        let bonds = f64::from(PROVIDERS) * declared as f64 * bond_per_mbit;
+        let bond = parameters.registry.bond_of_provider(declared * MBIT);
+        let bonds = f64::from(PROVIDERS) * bond as f64 / PLANCK_PER_WEIR as f64;
         let paid = |seniors: u32, share: f64| if seniors < parameters.measurement.least_seniors { 0.0 } else { share };
         let first = guaranteed(Edition::First, declared * MBIT, &mut rng);
         let second = guaranteed(Edition::Second, declared * MBIT, &mut rng);
