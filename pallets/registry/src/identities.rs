@@ -6,7 +6,7 @@ use crate::{
 };
 use frame_support::ensure;
 use sp_core::ed25519;
-use sp_runtime::DispatchResult;
+use sp_runtime::{DispatchError, DispatchResult};
 use weir_primitives::{
     measurement::{peer_payload, PeerKey},
     AccountId, BlockNumber,
@@ -54,14 +54,9 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// Puts an identity with those that an account had before, and forgets those that it does not answer for any more.
-    fn put_away(
-        account: &AccountId,
-        role: Role,
-        former: &mut FormerIdentities,
-        identity: PeerKey,
-        until: BlockNumber,
-    ) -> Result<(), Error<T>> {
+    /// Forgets the identities that an account does not answer for any more. Before it takes another: that may be one of them, and it answers for
+    /// that again.
+    fn forget_expired(account: &AccountId, role: Role, former: &mut FormerIdentities) {
         let now = Self::block_number();
         former.retain(|(identity, until)| {
             if *until <= now {
@@ -69,6 +64,10 @@ impl<T: Config> Pallet<T> {
             }
             *until > now
         });
+    }
+
+    /// Puts an identity with those that an account had before.
+    fn put_away(former: &mut FormerIdentities, identity: PeerKey, until: BlockNumber) -> Result<(), Error<T>> {
         Self::retire_identity(identity, until);
         former.try_push((identity, until)).map_err(|_| Error::<T>::TooManyIdentities)
     }
@@ -88,21 +87,26 @@ impl<T: Config> Pallet<T> {
     ) -> DispatchResult {
         let until = Self::unbonded_at()?;
         let next = Self::epoch().saturating_add(1);
-        Self::claim_identity(account, role, identity, proof)?;
         match role {
             Role::Provider => Providers::<T>::try_mutate(account, |provider| {
                 let provider = provider.as_mut().ok_or(Error::<T>::NotRegistered)?;
                 let slot = provider.slot.ok_or(Error::<T>::Leaving)?;
+                Self::forget_expired(account, role, &mut provider.former_identities);
+                Self::claim_identity(account, role, identity, proof)?;
                 Self::change_provider(slot, |it, next| it.identity.set(next, identity));
                 let old = core::mem::replace(&mut provider.identity, identity);
-                Self::put_away(account, role, &mut provider.former_identities, old, until)
+                Self::put_away(&mut provider.former_identities, old, until)?;
+                Ok::<_, DispatchError>(())
             })?,
             Role::Challenger => Challengers::<T>::try_mutate(account, |challenger| {
                 let challenger = challenger.as_mut().ok_or(Error::<T>::NotRegistered)?;
                 ensure!(!challenger.is_leaving(), Error::<T>::Leaving);
+                Self::forget_expired(account, role, &mut challenger.former_identities);
+                Self::claim_identity(account, role, identity, proof)?;
                 Self::change_challenger(challenger, |it| it.identity.set(next, identity));
                 let old = core::mem::replace(&mut challenger.identity, identity);
-                Self::put_away(account, role, &mut challenger.former_identities, old, until)
+                Self::put_away(&mut challenger.former_identities, old, until)?;
+                Ok::<_, DispatchError>(())
             })?,
         }
         Ok(())

@@ -455,6 +455,25 @@ fn identities_of_accounts_that_have_nothing_to_lose_are_forgotten() {
 }
 
 #[test]
+fn who_takes_a_former_identity_again_answers_for_it() {
+    new_test_ext().execute_with(|| {
+        assert_ok!(provide(1, 1));
+        assert_ok!(challenge(1));
+        for (role, own) in [(Role::Provider, 1), (Role::Challenger, 1_001)] {
+            let (first, proof) = identity(own, &account(1));
+            let (other, proof_of_other) = identity(own + 500, &account(1));
+            assert_ok!(Registry::set_identity(signed(1), role, other, proof_of_other));
+            // Until it answers for the first one no longer.
+            go_to(System::block_number() + 200);
+            assert_ok!(Registry::set_identity(signed(1), role, first, proof));
+            assert_eq!(Registry::who_answers_for(&first), Some((account(1), role)));
+            assert_eq!(Registry::who_answers_for(&other), Some((account(1), role)), "for what it signed until now");
+            Registry::do_try_state().unwrap();
+        }
+    });
+}
+
+#[test]
 fn who_withdraws_late_takes_no_identity_from_who_has_it_since() {
     new_test_ext().execute_with(|| {
         assert_ok!(provide(1, 1));
