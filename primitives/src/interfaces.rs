@@ -32,6 +32,9 @@ pub trait Epochs {
     fn index_at(number: BlockNumber) -> EpochIndex;
     /// The epoch of the current block, once its start was told.
     fn current() -> Epoch;
+    /// Says that an epoch has begun.
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_current(epoch: Epoch);
 }
 
 /// What the guaranteed bandwidth of a provider counts for in an epoch.

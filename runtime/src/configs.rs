@@ -140,7 +140,7 @@ impl pallet_transaction_payment::Config for Runtime {
 impl pallet_difficulty::Config for Runtime {
     type OnAuthored = Token;
     type Epochs = Bandwidth;
-    type WeightInfo = pallet_difficulty::weights::CountedWeight<Runtime>;
+    type WeightInfo = pallet_difficulty::weights::MeasuredWeight<Runtime>;
 }
 
 impl pallet_bandwidth::Config for Runtime {
@@ -154,7 +154,9 @@ impl pallet_bandwidth::Config for Runtime {
     type OnDuty = Token;
     type BatchesPerBlock = ConstU32<32>;
     type SweepWeight = SweepWeight;
-    type WeightInfo = pallet_bandwidth::weights::CountedWeight<Runtime>;
+    type WeightInfo = pallet_bandwidth::weights::MeasuredWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type Scene = crate::benchmarks::Stage;
 }
 
 parameter_types! {
@@ -173,7 +175,7 @@ impl pallet_registry::Config for Runtime {
     type OnGuaranteed = (Difficulty, Token);
     type SlashOrigin = EnsureRoot<AccountId>;
     type MaxAdmitted = ConstU32<16>;
-    type WeightInfo = pallet_registry::weights::CountedWeight<Runtime>;
+    type WeightInfo = pallet_registry::weights::MeasuredWeight<Runtime>;
 }
 
 impl pallet_token::Config for Runtime {
@@ -183,7 +185,7 @@ impl pallet_token::Config for Runtime {
     type CurrentBlock = Difficulty;
     type Epochs = Bandwidth;
     type VestingBlocks = tunables::VestingBlocks;
-    type WeightInfo = pallet_token::weights::CountedWeight<Runtime>;
+    type WeightInfo = pallet_token::weights::MeasuredWeight<Runtime>;
 }
 
 impl pallet_utility::Config for Runtime {

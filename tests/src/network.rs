@@ -391,5 +391,5 @@ impl Network {
 ///
 /// When it is none.
 pub fn account(secret: &str) -> Result<weir_primitives::AccountId> {
-    Ok(weir_agent::chain::provider::account_of(&weir_agent::identity::account_key(Some(secret), None)?))
+    Ok(weir_agent::chain::actor::Actor::own(weir_agent::identity::account_key(Some(secret), None)?).account().clone())
 }

@@ -6,11 +6,15 @@
 //! - [`session`]: the control protocol, its two sides, and clocks.
 //! - [`chain`]: measurements as the chain draws them.
 //! - [`manual`]: measurements by hand.
+//! - [`account`]: what accounts do by hand.
 //! - [`status`]: what the chain knows about them.
+//! - [`metrics`]: what an agent tells Prometheus.
 
+pub mod account;
 pub mod chain;
 pub mod identity;
 pub mod manual;
+pub mod metrics;
 pub mod plot;
 pub mod rate;
 pub mod session;

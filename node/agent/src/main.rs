@@ -9,10 +9,16 @@ use std::{
     time::Duration,
 };
 use weir_agent::{
-    chain::challenger, chain::provider, chain::Node, identity, identity::Identity, manual::answer, manual::measure,
-    plot, rate::Rate, status, Fatal,
+    account::{self, Action},
+    chain::{actor::Actor, challenger, provider, Node},
+    identity,
+    identity::Identity,
+    manual::{answer, measure},
+    metrics, plot,
+    rate::Rate,
+    status, Fatal,
 };
-use weir_primitives::AccountId;
+use weir_primitives::{registry::Role, AccountId};
 use weir_probe::message::Direction;
 
 /// Sells, measures and looks at bandwidth on the Weir chain.
@@ -41,6 +47,49 @@ enum Command {
     Answer(Answer),
     /// Show what the chain knows of an account, or of all providers.
     Status(Status),
+    /// Take no part any more. The bond stays held for the unbonding time.
+    Leave {
+        /// As what.
+        #[arg(value_enum)]
+        role: As,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Take back what is due of a bond.
+    Withdraw {
+        /// As what.
+        #[arg(value_enum)]
+        role: As,
+        /// The account that gets it: anyone may, for anyone. By default the one that signs.
+        address: Option<AccountId>,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Pay what was earned, and release what has vested.
+    Claim {
+        /// The account that gets it: anyone may, for anyone. By default the one that signs.
+        address: Option<AccountId>,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Be drawn no more as a challenger, without any blame, until the account comes back.
+    Pause(Once),
+    /// Be drawn again as a challenger after a pause or a time in jail.
+    ComeBack(Once),
+    /// Declare another capacity. What the bond is larger is held at once; what it is smaller is free after the unbonding time.
+    Declare {
+        /// The capacity, for example 50mbit.
+        rate: Rate,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Have what is earned from now on paid to another account.
+    Payee {
+        /// The account; by default the one that signs, again.
+        address: Option<AccountId>,
+        #[command(flatten)]
+        once: Once,
+    },
 }
 
 #[derive(Args)]
@@ -50,8 +99,9 @@ struct Nodes {
     nodes: Vec<String>,
 }
 
+/// Who signs.
 #[derive(Args)]
-struct Account {
+struct Signer {
     /// A file with the secret phrase, 0x seed or //derivation of the account.
     #[arg(long, value_name = "FILE", conflicts_with = "suri", required_unless_present = "suri")]
     key_file: Option<PathBuf>,
@@ -60,9 +110,60 @@ struct Account {
     #[arg(long, value_name = "SECRET")]
     suri: Option<String>,
 
+    /// The account to act for, if the key is that of a proxy which the account named: the key of an agent's machine need not be able to move
+    /// funds.
+    #[arg(long, value_name = "ADDRESS")]
+    account: Option<AccountId>,
+}
+
+impl Signer {
+    fn actor(&self) -> Result<Actor, Fatal> {
+        let key = identity::account_key(self.suri.as_deref(), self.key_file.as_ref())?;
+        Ok(match &self.account {
+            Some(account) => Actor::on_behalf_of(key, account.clone()),
+            None => Actor::own(key),
+        })
+    }
+}
+
+/// What an agent that keeps running needs.
+#[derive(Args)]
+struct Daemon {
+    #[command(flatten)]
+    signer: Signer,
+
     /// Where the agent keeps its identity key and its reports.
     #[arg(long, value_name = "FOLDER")]
     base_path: PathBuf,
+
+    /// Serve metrics for Prometheus at this address. By default they are not served.
+    #[arg(long, value_name = "IP:PORT")]
+    prometheus: Option<SocketAddr>,
+}
+
+/// What a command that does one thing needs.
+#[derive(Args)]
+struct Once {
+    #[command(flatten)]
+    nodes: Nodes,
+
+    #[command(flatten)]
+    signer: Signer,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum As {
+    Provider,
+    Challenger,
+}
+
+impl From<As> for Role {
+    fn from(role: As) -> Self {
+        match role {
+            As::Provider => Self::Provider,
+            As::Challenger => Self::Challenger,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -71,7 +172,7 @@ struct Provide {
     nodes: Nodes,
 
     #[command(flatten)]
-    account: Account,
+    daemon: Daemon,
 
     /// Where measurement packets are sent from and taken: no router has to forward anything. An IPv6 address, as `[::]:0`, has this
     /// line measured over IPv6.
@@ -97,7 +198,7 @@ struct Challenge {
     nodes: Nodes,
 
     #[command(flatten)]
-    account: Account,
+    daemon: Daemon,
 
     /// Where provers dial to. Packets are taken at the UDP port after it. `[::]:PORT` takes IPv4 as well.
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:40401")]
@@ -230,8 +331,9 @@ async fn run(command: Command) -> Result<(), Fatal> {
         Command::Provide(args) => {
             let declared = args.declare.or(args.limit).ok_or_else(|| Fatal("give --declare or --limit".into()))?;
             let settings = provider::Settings {
-                key: identity::account_key(args.account.suri.as_deref(), args.account.key_file.as_ref())?,
-                identity: identity::Identity::load_or_make(&args.account.base_path)?,
+                actor: args.daemon.signer.actor()?,
+                identity: identity::Identity::load_or_make(&args.daemon.base_path)?,
+                metrics: metrics::serve(args.daemon.prometheus)?,
                 listen: args.listen,
                 nodes: args.nodes.nodes,
                 declared_bits_per_second: declared.bits_per_second,
@@ -242,12 +344,13 @@ async fn run(command: Command) -> Result<(), Fatal> {
         },
         Command::Challenge(args) => {
             let settings = challenger::Settings {
-                key: identity::account_key(args.account.suri.as_deref(), args.account.key_file.as_ref())?,
-                identity: identity::Identity::load_or_make(&args.account.base_path)?,
+                actor: args.daemon.signer.actor()?,
+                identity: identity::Identity::load_or_make(&args.daemon.base_path)?,
+                metrics: metrics::serve(args.daemon.prometheus)?,
                 external: external(args.listen, args.external)?,
                 listen: args.listen,
                 nodes: args.nodes.nodes,
-                folder: args.account.base_path,
+                folder: args.daemon.base_path,
                 capacity_bits_per_second: args.class.bits_per_second,
             };
             until_stopped(challenger::run(settings)).await
@@ -264,9 +367,7 @@ async fn run(command: Command) -> Result<(), Fatal> {
             until_stopped(answer::run(settings)).await
         },
         Command::Status(args) => {
-            let node = Node::connect_any(&args.nodes.nodes).await.map_err(|error| {
-                Fatal(format!("no node can be reached ({error}); start one, or give its address with --node"))
-            })?;
+            let node = connect(&args.nodes).await?;
             let shown = status::ask(&node, args.address.clone()).await.map_err(|error| Fatal(error.to_string()))?;
             if args.json {
                 println!("{}", serde_json::to_string_pretty(&shown).map_err(|error| Fatal(error.to_string()))?);
@@ -281,7 +382,32 @@ async fn run(command: Command) -> Result<(), Fatal> {
             }
             Ok(())
         },
+        Command::Leave { role, once } => act(once, |_| Action::Leave(role.into())).await,
+        Command::Withdraw { role, address, once } => {
+            act(once, |own| Action::Withdraw(address.unwrap_or(own), role.into())).await
+        },
+        Command::Claim { address, once } => act(once, |own| Action::Claim(address.unwrap_or(own))).await,
+        Command::Pause(once) => act(once, |_| Action::Pause).await,
+        Command::ComeBack(once) => act(once, |_| Action::ComeBack).await,
+        Command::Declare { rate, once } => act(once, |_| Action::Declare(rate.bits_per_second)).await,
+        Command::Payee { address, once } => act(once, |_| Action::Payee(address)).await,
     }
+}
+
+async fn connect(nodes: &Nodes) -> Result<Node, Fatal> {
+    Node::connect_any(&nodes.nodes)
+        .await
+        .map_err(|error| Fatal(format!("no node can be reached ({error}); start one, or give its address with --node")))
+}
+
+/// Does one thing for the account that signs, or for the one that an action is about.
+async fn act(once: Once, action: impl FnOnce(AccountId) -> Action) -> Result<(), Fatal> {
+    let actor = once.signer.actor()?;
+    let node = connect(&once.nodes).await?;
+    let action = action(actor.account().clone());
+    let said = account::act(&node, &actor, action).await.map_err(|error| Fatal(error.to_string()))?;
+    println!("{said}");
+    Ok(())
 }
 
 fn identity_in(folder: Option<&Path>) -> Result<Identity, Fatal> {

@@ -2,13 +2,19 @@
 
 use crate::{
     chain::{Error, Node},
-    rate,
+    now_ms, rate, runtime,
 };
 use serde::Serialize;
+use std::time::Duration;
 use weir_primitives::{
     interfaces::Everybody,
+    measurement::{
+        challenge::{Challenge, Outcome},
+        estimator::guaranteed_bits_per_second,
+    },
+    parameters::{Measurement, Parameters},
     registry::Standing,
-    runtime_api::{ChallengerStatus, ProviderStatus},
+    runtime_api::{ChallengerStatus, OpenChallenge, ProviderStatus},
     AccountId, PLANCK_PER_WEIR,
 };
 
@@ -38,6 +44,113 @@ pub struct Shown {
     standing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duties: Option<u32>,
+    /// What is due next, what the last challenge gave, and why what is guaranteed is what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<AccountId>,
+}
+
+/// What the chain measures at present.
+struct Measuring {
+    measurement: Measurement,
+    block_time_ms: u64,
+    /// At how many instants of an epoch of so many blocks a provider is drawn with a chance of one in so many.
+    plan: Option<(u32, u32, u32)>,
+}
+
+impl Measuring {
+    /// How often a provider is measured on average.
+    fn interval(&self) -> Option<Duration> {
+        let (blocks, instants, one_in) = self.plan?;
+        let between = u64::from(blocks).saturating_mul(self.block_time_ms).checked_div(instants.into())?;
+        Some(Duration::from_millis(between.saturating_mul(one_in.into())))
+    }
+}
+
+fn duration(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..=119 => format!("{seconds} s"),
+        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3_600),
+    }
+}
+
+/// What is due next of a provider: a challenge that it was drawn for, or when one is to be expected.
+fn next(open: &[OpenChallenge], measuring: &Measuring, now_ms: u64) -> Option<String> {
+    if let Some(due) = open.iter().filter(|it| it.start > now_ms).min_by_key(|it| it.start) {
+        let ahead = duration(Duration::from_millis(due.start.saturating_sub(now_ms)));
+        return Some(format!("measured in {ahead} by {} challengers", due.committee.len()));
+    }
+    let interval = measuring.interval()?;
+    Some(match measuring.plan {
+        Some((_, _, 1)) => format!("measured every {}", duration(interval)),
+        _ => format!("drawn by lot, every {} on average", duration(interval)),
+    })
+}
+
+/// The last challenge of a provider that has begun, if its reports still come in, and which members are missing.
+fn under_way(open: &[OpenChallenge], now_ms: u64) -> Option<(String, Vec<AccountId>)> {
+    let begun = open.iter().filter(|it| it.start <= now_ms).max_by_key(|it| it.start)?;
+    let missing = (0u8..).zip(&begun.committee).filter(|(place, _)| !begun.taken.contains(place));
+    let missing: Vec<_> = missing.map(|(_, (account, ..))| account.clone()).collect();
+    let reported = begun.committee.len().saturating_sub(missing.len());
+    let left = duration(Duration::from_millis(begun.deadline.saturating_sub(now_ms)));
+    let of = begun.committee.len();
+    Some((format!("began; {reported} of {of} members have reported, and {left} are left for the others"), missing))
+}
+
+fn last(challenge: &Challenge, outcome: &Outcome) -> String {
+    let Outcome { down, up, reports, met } = outcome;
+    let met = met.map_or("void, so that it counts for no member".into(), |met| format!("{met} met their duty"));
+    format!(
+        "epoch {}, instant {}: {} down and {} up proven by {reports} reports; {met}",
+        challenge.epoch,
+        challenge.instant,
+        rate::show(down.proven),
+        rate::show(up.proven)
+    )
+}
+
+/// Why what is guaranteed of a provider is what it is.
+fn why(status: &ProviderStatus, measurement: &Measurement) -> Option<String> {
+    let (down, up) = status.directions_bits_per_second;
+    let lower = if down < up { "down" } else { "up" };
+    let results = if down < up { &status.results.0 } else { &status.results.1 };
+    let last = *results.last()?;
+    let window = measurement.window;
+    let there = u32::try_from(results.len()).unwrap_or(u32::MAX).min(window);
+    let mut reasons = vec![format!("{lower} is what counts, as the lower direction")];
+    if there < window {
+        reasons.push(format!("{there} of {window} results are there, and each that is missing counts as zero"));
+    } else {
+        reasons.push(format!(
+            "it is the mean of {window} results, none above the {} largest of them",
+            ordinal(measurement.rank)
+        ));
+    }
+    let before = guaranteed_bits_per_second(&results[..results.len() - 1], measurement.rank, window);
+    let now = down.min(up);
+    reasons.push(match last {
+        0 => "the last challenge proved nothing".into(),
+        _ if last < now && now < before => format!("it fell, since the last result was {}", rate::show(last)),
+        _ if last > now => format!("it rises while results are like the last one, {}", rate::show(last)),
+        _ => format!("the last result was {}", rate::show(last)),
+    });
+    Some(reasons.join("; "))
+}
+
+fn ordinal(number: u32) -> String {
+    match (number % 10, number % 100) {
+        (1, tens) if tens != 11 => format!("{number}st"),
+        (2, tens) if tens != 12 => format!("{number}nd"),
+        (3, tens) if tens != 13 => format!("{number}rd"),
+        _ => format!("{number}th"),
+    }
 }
 
 fn weir(planck: u128) -> f64 {
@@ -45,7 +158,18 @@ fn weir(planck: u128) -> f64 {
 }
 
 impl Shown {
-    fn provider(account: AccountId, status: ProviderStatus) -> Self {
+    fn provider(
+        account: AccountId,
+        status: ProviderStatus,
+        open: &[OpenChallenge],
+        measuring: &Measuring,
+        now_ms: u64,
+    ) -> Self {
+        let evaluated = status.last.as_ref().map(|(challenge, outcome)| last(challenge, outcome));
+        let (last, missing) = match under_way(open, now_ms) {
+            Some((under_way, missing)) => (Some(under_way), missing),
+            None => (evaluated, Vec::new()),
+        };
         Self {
             account,
             role: "provider",
@@ -56,10 +180,14 @@ impl Shown {
             guaranteed_down_bits_per_second: Some(status.directions_bits_per_second.0),
             guaranteed_up_bits_per_second: Some(status.directions_bits_per_second.1),
             last_raw_bits_per_second: status.last.map(|(_, last)| (last.down.raw, last.up.raw)),
-            last_results_bits_per_second: Some(status.results),
-            mining_author: status.mining_author,
+            last_results_bits_per_second: Some(status.results.clone()),
+            mining_author: status.mining_author.clone(),
             standing: None,
             duties: None,
+            next: next(open, measuring, now_ms),
+            why: why(&status, &measuring.measurement),
+            last,
+            missing,
         }
     }
 
@@ -81,6 +209,10 @@ impl Shown {
             mining_author: None,
             standing: Some(standing(status.standing)),
             duties: Some(status.duties),
+            next: None,
+            last: None,
+            why: excess(status.excess.map(|it| it.deconstruct())),
+            missing: Vec::new(),
         }
     }
 
@@ -115,11 +247,25 @@ impl Shown {
         if let Some(duties) = self.duties {
             lines.push(format!("  last duties  {duties}"));
         }
+        for (name, text) in [("next", &self.next), ("last", &self.last), ("why", &self.why)] {
+            if let Some(text) = text {
+                lines.push(format!("  {name:<12} {text}"));
+            }
+        }
+        for account in &self.missing {
+            lines.push(format!("  missing      {account}"));
+        }
         if let Some(block) = self.leaving_at_block {
             lines.push(format!("  leaving      bond free from block {block}"));
         }
         lines.join("\n")
     }
+}
+
+/// What a challenger missed, if that can be judged.
+fn excess(billionths: Option<u32>) -> Option<String> {
+    let percent = f64::from(billionths?) / 1e7;
+    Some(format!("missed {percent:.1} % more of its duties than its colleagues did"))
 }
 
 fn standing(standing: Standing) -> String {
@@ -146,6 +292,21 @@ async fn all_providers(node: &Node) -> Result<Vec<AccountId>, Error> {
     Ok(all)
 }
 
+async fn measuring(node: &Node) -> Result<Measuring, Error> {
+    let parameters: Option<Parameters> = node.ask("ConsensusApi_parameters", (), None).await?;
+    let parameters = parameters.ok_or_else(|| Error::Refused("the chain has no parameters in its genesis".into()))?;
+    let at = node.at(node.best().await?).await?;
+    let plan = at.storage().try_fetch(runtime::storage().bandwidth().plans(), ()).await;
+    let unread = |error: &dyn std::fmt::Display| Error::Connection(format!("what is measured cannot be read: {error}"));
+    let plan =
+        plan.map_err(|error| unread(&error))?.map(|plan| plan.decode()).transpose().map_err(|error| unread(&error))?;
+    Ok(Measuring {
+        block_time_ms: parameters.consensus.block_time,
+        measurement: parameters.measurement,
+        plan: plan.map(|plan| (plan.epoch.blocks, plan.instants, plan.one_in)),
+    })
+}
+
 /// What is known of an account, or of all providers.
 ///
 /// # Errors
@@ -156,11 +317,15 @@ pub async fn ask(node: &Node, account: Option<AccountId>) -> Result<Vec<Shown>, 
         Some(account) => vec![account.clone()],
         None => all_providers(node).await?,
     };
+    let measuring = measuring(node).await?;
     let mut shown = Vec::new();
     for account in accounts {
         let provider: Option<ProviderStatus> = node.ask("MeasurementApi_provider", &account, None).await?;
         let challenger: Option<ChallengerStatus> = node.ask("MeasurementApi_challenger", &account, None).await?;
-        shown.extend(provider.map(|status| Shown::provider(account.clone(), status)));
+        if let Some(status) = provider {
+            let open: Vec<OpenChallenge> = node.ask("MeasurementApi_challenges", &account, None).await?;
+            shown.push(Shown::provider(account.clone(), status, &open, &measuring, now_ms()));
+        }
         shown.extend(challenger.map(|status| Shown::challenger(account, status)));
     }
     Ok(shown)

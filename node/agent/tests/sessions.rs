@@ -1,7 +1,7 @@
 //! Challengers against provers that keep to the protocol, and against peers that do not: real streams over loopback.
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,6 +9,7 @@ use weir_agent::{
     chain::challenger::packet_port,
     identity::{peer_of, Identity},
     manual::answer,
+    metrics,
     session::challenger::{Admission, Challenger, Clocks, Host, Measured},
     session::channel::{Broken, Channel},
     session::control::Control,
@@ -284,7 +285,7 @@ struct OneChallenge {
 }
 
 impl Host for OneChallenge {
-    async fn admit(&self, _: libp2p::PeerId, _: &Subject) -> Result<Admission, Refusal> {
+    async fn admit(&self, _: libp2p::PeerId, _: &[IpAddr], _: &Subject) -> Result<Admission, Refusal> {
         Ok(Admission {
             terms: self.both.down,
             then_up: Some(self.both.up),
@@ -319,7 +320,15 @@ fn challenging(both: BothWays) -> (Answering, Arc<Mutex<Vec<Measured>>>) {
     let reported = Arc::<Mutex<Vec<Measured>>>::default();
     let host = OneChallenge { both, reported: reported.clone() };
     let announced = port.address().port();
-    let challenger = Challenger::new(host, identity.clone(), port, announced, 1_000 * MEGABIT, Arc::default());
+    let challenger = Challenger::new(
+        host,
+        identity.clone(),
+        port,
+        announced,
+        1_000 * MEGABIT,
+        Arc::default(),
+        metrics::serve(None).unwrap(),
+    );
     tokio::spawn(Arc::new(challenger).serve(incoming));
     (Answering { identity, listen, _control: Some(control) }, reported)
 }

@@ -291,6 +291,19 @@ impl Port {
         self.sending.as_ref().is_none_or(|limit| limit.lock().take(u64::from(size.0), now))
     }
 
+    /// How many packets the kernel has dropped since they were not read in time, where it tells.
+    pub fn lost_in_buffer(&self) -> Option<u64> {
+        self.socket.lost_in_buffer()
+    }
+
+    /// For how long the kernel holds packets that come at a rate until they are read, where it tells.
+    pub fn buffered_for(&self, bits_per_second: u64) -> Option<Duration> {
+        let bytes = self.socket.receive_buffer_bytes().ok()?;
+        // It counts about twice what is in full packets.
+        let bits = bytes as f64 / 2.0 * 8.0;
+        Duration::try_from_secs_f64(bits / bits_per_second.max(1) as f64).ok()
+    }
+
     /// What came so far.
     pub fn counts(&self) -> Counts {
         Counts {

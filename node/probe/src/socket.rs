@@ -70,6 +70,25 @@ impl Socket {
         self.socket.local_addr()
     }
 
+    /// How many bytes the kernel holds for us at the most until they are read. It counts more for a packet than is in it.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    pub fn receive_buffer_bytes(&self) -> io::Result<usize> {
+        Ok(sockopt::socket_recv_buffer_size(&self.socket)?)
+    }
+
+    /// How many packets the kernel has dropped since there was no room for them in the buffer, where it tells: on Linux with `/proc`.
+    pub fn lost_in_buffer(&self) -> Option<u64> {
+        let inode = rustix::fs::fstat(&self.socket).ok()?.st_ino.to_string();
+        let table = if self.is_ipv6 { "/proc/self/net/udp6" } else { "/proc/self/net/udp" };
+        let table = std::fs::read_to_string(table).ok()?;
+        // Its columns: proc(5), and `udp4_seq_show` of the kernel; the tenth is the inode, and the last one what was dropped.
+        let of_ours = |line: &&str| line.split_whitespace().nth(9) == Some(inode.as_str());
+        table.lines().find(of_ours)?.split_whitespace().last()?.parse().ok()
+    }
+
     /// How many packets with this payload can go in one call.
     pub fn batch(&self, payload: usize) -> usize {
         self.state.max_gso_segments().min(MAX_SEND_BYTES / payload.max(1)).max(1)

@@ -31,6 +31,9 @@
 
 extern crate alloc;
 
+#[cfg(feature = "runtime-benchmarks")]
+#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "of benchmarks")]
+pub mod benchmarking;
 mod instants;
 #[cfg(test)]
 mod mock;
@@ -102,6 +105,9 @@ pub mod pallet {
         type SweepWeight: Get<Weight>;
         /// What calls and hooks cost.
         type WeightInfo: WeightInfo;
+        /// Sets up what is not this pallet's.
+        #[cfg(feature = "runtime-benchmarks")]
+        type Scene: benchmarking::Scene;
     }
 
     /// The epoch of the current block, and what is measured in it. None in genesis.
@@ -245,7 +251,8 @@ pub mod pallet {
         /// Hands in the reports of a challenge, all that the prover has, in the order of the committee. `prover` is the signature of the
         /// provider's identity over [`weir_primitives::measurement::challenge::batch_payload`]. Followed by [`Event::Reported`].
         #[pallet::call_index(0)]
-        #[pallet::weight((T::WeightInfo::submit(), DispatchClass::Operational))]
+        #[pallet::weight((T::WeightInfo::submit(count(batch)), DispatchClass::Operational))]
+        #[pallet::weight_of_authorize(authorize_submit::<T>(batch))]
         #[pallet::authorize(|_, challenge, batch, prover| {
             Pallet::<T>::validity(Pallet::<T>::check_batch(*challenge, batch, prover), *challenge, None, batch.len())
         })]
@@ -264,6 +271,7 @@ pub mod pallet {
         /// [`weir_primitives::measurement::challenge::commitment_payload`]. Followed by [`Event::Reported`].
         #[pallet::call_index(1)]
         #[pallet::weight((T::WeightInfo::submit_own(), DispatchClass::Operational))]
+        #[pallet::weight_of_authorize(authorize_submit_own::<T>())]
         #[pallet::authorize(|_, challenge, signed, prover| {
             Pallet::<T>::validity(Pallet::<T>::check_single(*challenge, signed, prover), *challenge, Some(signed.place), 1)
         })]
@@ -302,6 +310,21 @@ pub mod pallet {
     }
 }
 
+/// How many reports a batch has.
+fn count(batch: &Batch) -> u32 {
+    u32::try_from(batch.len()).unwrap_or(u32::MAX)
+}
+
+/// What checking a batch costs, if its committee is the hardest to find.
+fn authorize_submit<T: Config>(batch: &Batch) -> Weight {
+    T::WeightInfo::authorize_submit(count(batch)).saturating_add(T::WeightInfo::look(reports::MOST_LOOKS))
+}
+
+/// What checking a single report costs, if its committee is the hardest to find.
+fn authorize_submit_own<T: Config>() -> Weight {
+    T::WeightInfo::authorize_submit_own().saturating_add(T::WeightInfo::look(reports::MOST_LOOKS))
+}
+
 impl<T: Config> Pallet<T> {
     pub(crate) fn measurement() -> Result<Measurement, Error<T>> {
         T::Parameters::get().map(|parameters| parameters.measurement).ok_or(Error::<T>::NoParameters)
@@ -335,5 +358,10 @@ impl<T: Config> Epochs for Pallet<T> {
     fn current() -> Epoch {
         let blocks = T::Parameters::get().map_or(1, |parameters| parameters.measurement.epoch_blocks);
         Self::last_plan().map_or(Epoch::initial(blocks), |plan| plan.epoch)
+    }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_current(epoch: Epoch) {
+        Plans::<T>::put(Plan { epoch, instants: 2, one_in: 1 });
     }
 }

@@ -98,6 +98,7 @@ thread_local! {
     static PARAMETERS: RefCell<Parameters> = RefCell::new(parameters());
     static MIGRATING: RefCell<bool> = const { RefCell::new(false) };
     static NOW: RefCell<UnixMilliseconds> = const { RefCell::new(0) };
+    static AUTHOR: RefCell<AccountId> = RefCell::new(account(200));
     static INCLUDED: RefCell<u32> = const { RefCell::new(0) };
     static DUTIES: RefCell<Vec<(AccountId, u64)>> = const { RefCell::new(Vec::new()) };
 }
@@ -169,7 +170,7 @@ pub struct Clock;
 
 impl CurrentBlock for Clock {
     fn author() -> Option<AccountId> {
-        Some(account(200))
+        Some(AUTHOR.with_borrow(Clone::clone))
     }
 
     fn timestamp() -> UnixMilliseconds {
@@ -177,7 +178,9 @@ impl CurrentBlock for Clock {
     }
 
     #[cfg(feature = "runtime-benchmarks")]
-    fn set_author(_: &AccountId) {}
+    fn set_author(author: &AccountId) {
+        AUTHOR.set(author.clone());
+    }
 }
 
 pub struct Room;
@@ -192,7 +195,7 @@ pub struct Listener;
 
 impl OnIncluded for Listener {
     fn on_included(author: &AccountId) {
-        assert_eq!(*author, account(200));
+        assert_eq!(*author, AUTHOR.with_borrow(Clone::clone));
         INCLUDED.with_borrow_mut(|included| *included += 1);
     }
 }
@@ -215,6 +218,82 @@ frame_support::parameter_types! {
     pub const OfASweep: Weight = Weight::from_parts(4_000, 0);
 }
 
+/// Only passing over slots costs anything.
+pub struct ByTheSlot;
+
+impl crate::weights::WeightInfo for ByTheSlot {
+    fn on_initialize() -> Weight {
+        Weight::zero()
+    }
+    fn start_epoch() -> Weight {
+        Weight::zero()
+    }
+    fn look(_: u32) -> Weight {
+        Weight::zero()
+    }
+    fn pass_slots(slots: u32) -> Weight {
+        Weight::from_parts(1_000, 0).saturating_mul(slots.into())
+    }
+    fn evaluate(_: u32) -> Weight {
+        Weight::zero()
+    }
+    fn evict() -> Weight {
+        Weight::zero()
+    }
+    fn forget() -> Weight {
+        Weight::zero()
+    }
+    fn submit(_: u32) -> Weight {
+        Weight::zero()
+    }
+    fn authorize_submit(_: u32) -> Weight {
+        Weight::zero()
+    }
+    fn submit_own() -> Weight {
+        Weight::zero()
+    }
+    fn authorize_submit_own() -> Weight {
+        Weight::zero()
+    }
+    fn show_equivocation() -> Weight {
+        Weight::zero()
+    }
+}
+
+/// Sets the scene with the registry alone.
+#[cfg(feature = "runtime-benchmarks")]
+mod stage {
+    use super::*;
+    use crate::benchmarking::Scene;
+    use pallet_registry::benchmarking as registry;
+    use sp_runtime::DispatchError;
+
+    pub struct Stage;
+
+    impl Scene for Stage {
+        fn set_parameters(parameters: Parameters) {
+            PARAMETERS.set(parameters);
+        }
+
+        fn seat_challenger(number: u32, account: &AccountId, identity: ed25519::Public) -> Result<(), DispatchError> {
+            registry::seat_challenger::<Test>(account, identity, registry::endpoints(number).unwrap())
+        }
+
+        fn queue_challenger(number: u32, account: &AccountId, identity: ed25519::Public) -> Result<(), DispatchError> {
+            registry::queue_challenger::<Test>(account, identity, registry::endpoints(number).unwrap())
+        }
+
+        fn seat_provider(account: &AccountId, identity: ed25519::Public, prefix: Prefix) -> Result<u32, DispatchError> {
+            registry::leave_empty_prefixes::<Test>();
+            registry::seat_provider::<Test>(account, identity, registry::Known::behind(prefix))
+        }
+
+        fn earn(_: &AccountId) -> Result<(), DispatchError> {
+            Ok(())
+        }
+    }
+}
+
 impl pallet_bandwidth::Config for Test {
     type Parameters = TestParameters;
     type CurrentBlock = Clock;
@@ -225,7 +304,9 @@ impl pallet_bandwidth::Config for Test {
     type OnDuty = Listener;
     type BatchesPerBlock = ConstU32<3>;
     type SweepWeight = OfASweep;
-    type WeightInfo = ();
+    type WeightInfo = ByTheSlot;
+    #[cfg(feature = "runtime-benchmarks")]
+    type Scene = stage::Stage;
 }
 
 impl pallet_registry::Config for Test {
@@ -355,11 +436,14 @@ pub fn new_test_ext() -> sp_io::TestExternalities {
     MIGRATING.set(false);
     NOW.set(1_000_000);
     INCLUDED.set(0);
+    AUTHOR.set(account(200));
     DUTIES.set(Vec::new());
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
     let balances = (0..100).map(|id| (account(id), ENDOWED)).collect();
     pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }.assimilate_storage(&mut storage).unwrap();
     let mut ext: sp_io::TestExternalities = storage.into();
+    #[cfg(feature = "runtime-benchmarks")]
+    ext.register_extension(sp_keystore::KeystoreExt::new(sp_keystore::testing::MemoryKeystore::new()));
     ext.execute_with(next_block);
     ext
 }

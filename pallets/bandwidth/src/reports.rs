@@ -244,8 +244,7 @@ impl<T: Config> Pallet<T> {
             .propagate(true)
             .into();
         // Of the walk, which is paid for at its longest, what it did not take is given back.
-        let walked = T::WeightInfo::look().saturating_mul(looks.into());
-        let longest = T::WeightInfo::look().saturating_mul(MOST_LOOKS.into());
+        let (longest, walked) = (T::WeightInfo::look(MOST_LOOKS), T::WeightInfo::look(looks));
         Ok((validity, longest.saturating_sub(walked)))
     }
 

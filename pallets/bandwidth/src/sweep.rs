@@ -29,6 +29,15 @@ pub(crate) const FORGOTTEN_AT_A_TIME: u32 = 64;
 /// After how many epochs without a committee challenges count as such that proved nothing.
 const UNMEASURED_FOR: EpochIndex = 12;
 
+/// What evaluating a challenge took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evaluated {
+    /// How many looks at the table of challengers.
+    pub looks: u32,
+    /// Whether the provider was made to leave.
+    pub was_evicted: bool,
+}
+
 impl<T: Config> Pallet<T> {
     /// Passes over slots of the oldest instant whose deadline is past, as many as there is weight for.
     pub(crate) fn sweep(parameters: &Parameters, limit: Weight) -> Weight {
@@ -55,9 +64,12 @@ impl<T: Config> Pallet<T> {
                     }
                     let slot = instant.next_slot;
                     instant.next_slot = slot.saturating_add(1);
-                    meter.consume(T::WeightInfo::pass_slot());
-                    if let Some(looks) = Self::evaluate_slot(slot, instant, measurement) {
-                        meter.consume(T::WeightInfo::evaluate(looks));
+                    meter.consume(T::WeightInfo::pass_slots(1));
+                    if let Some(Evaluated { looks, was_evicted }) = Self::evaluate_slot(slot, instant, measurement) {
+                        meter.consume(Self::weight_of_evaluation(measurement, looks));
+                        if was_evicted {
+                            meter.consume(T::WeightInfo::evict());
+                        }
                     }
                 }
                 open.remove(0);
@@ -69,7 +81,14 @@ impl<T: Config> Pallet<T> {
     /// What passing over one slot costs at the most.
     pub(crate) fn most_of_a_slot(measurement: &Measurement) -> Weight {
         let most_looks = measurement.committee.saturating_mul(CANDIDATES_PER_MEMBER);
-        T::WeightInfo::pass_slot().saturating_add(T::WeightInfo::evaluate(most_looks))
+        T::WeightInfo::pass_slots(1)
+            .saturating_add(Self::weight_of_evaluation(measurement, most_looks))
+            .saturating_add(T::WeightInfo::evict())
+    }
+
+    /// What evaluating a challenge costs, whose committee took so many looks at the table of challengers.
+    pub(crate) fn weight_of_evaluation(measurement: &Measurement, looks: u32) -> Weight {
+        T::WeightInfo::evaluate(measurement.committee).saturating_add(T::WeightInfo::look(looks))
     }
 
     /// Forgets some of what was reported at an instant that will not be evaluated, and says whether that is all.
@@ -80,8 +99,8 @@ impl<T: Config> Pallet<T> {
         reports.maybe_cursor.is_none() && batches.maybe_cursor.is_none()
     }
 
-    /// Books what a provider has shown at an instant, if it was drawn, and says how many looks at the table of challengers that took.
-    fn evaluate_slot(slot: u32, instant: &Instant, measurement: &Measurement) -> Option<u32> {
+    /// Books what a provider has shown at an instant, if it was drawn.
+    pub(crate) fn evaluate_slot(slot: u32, instant: &Instant, measurement: &Measurement) -> Option<Evaluated> {
         let seed = instant.seed?;
         let provider = T::Participants::provider(slot, instant.epoch)?;
         if !Self::is_drawn(slot, &provider, instant, &seed, measurement) {
@@ -91,7 +110,7 @@ impl<T: Config> Pallet<T> {
         let taken = Reports::<T>::take(key, slot);
         Batches::<T>::remove(key, slot);
         if instant.is_void {
-            return Some(0);
+            return Some(Evaluated::default());
         }
         let mut window = Windows::<T>::get(slot)
             .filter(|window| window.account == provider.account && window.from == provider.from)
@@ -114,16 +133,17 @@ impl<T: Config> Pallet<T> {
             None => (),
         }
         let draws_an_epoch = Self::last_plan().map_or(1, |plan| plan.instants.checked_div(plan.one_in).unwrap_or(1));
-        if window.failed >= EVICTED_AFTER.saturating_mul(draws_an_epoch.max(1)) && Self::may_evict() {
+        let was_evicted = window.failed >= EVICTED_AFTER.saturating_mul(draws_an_epoch.max(1)) && Self::may_evict();
+        if was_evicted {
             T::Participants::evict(slot);
             window.failed = 0;
         }
         Windows::<T>::insert(slot, window);
-        Some(looks)
+        Some(Evaluated { looks, was_evicted })
     }
 
     /// Whether one more provider can be made to leave in this epoch.
-    fn may_evict() -> bool {
+    pub(crate) fn may_evict() -> bool {
         let epoch = Self::last_plan().map_or(0, |plan| plan.epoch.index);
         let providers = T::Participants::everybody(epoch).providers;
         Evictions::<T>::mutate(|(of, count)| {

@@ -43,6 +43,11 @@ impl Epochs for Uniform {
     fn current() -> Epoch {
         Epoch::uniform(System::block_number(), EPOCH)
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_current(epoch: Epoch) {
+        System::set_block_number(epoch.first);
+    }
 }
 
 impl pallet_difficulty::Config for Test {

@@ -37,6 +37,9 @@
 extern crate alloc;
 
 pub mod adoption;
+#[cfg(feature = "runtime-benchmarks")]
+#[allow(clippy::arithmetic_side_effects, reason = "of benchmarks")]
+pub mod benchmarking;
 pub mod challengers;
 mod identities;
 #[cfg(test)]

@@ -113,6 +113,11 @@ impl Epochs for Clock {
     fn current() -> Epoch {
         Epoch::uniform(System::block_number(), EPOCH)
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_current(epoch: Epoch) {
+        System::set_block_number(epoch.first);
+    }
 }
 
 pub struct Room;
@@ -235,6 +240,8 @@ pub fn new_test_ext_with_genesis_challengers(count: u8) -> sp_io::TestExternalit
         .assimilate_storage(&mut storage)
         .unwrap();
     let mut ext: sp_io::TestExternalities = storage.into();
+    #[cfg(feature = "runtime-benchmarks")]
+    ext.register_extension(sp_keystore::KeystoreExt::new(sp_keystore::testing::MemoryKeystore::new()));
     ext.execute_with(|| System::set_block_number(1));
     ext
 }

@@ -48,7 +48,7 @@
 extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
-mod benchmarking;
+pub mod benchmarking;
 pub mod earnings;
 pub mod migrations;
 #[cfg(test)]

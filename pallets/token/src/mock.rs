@@ -154,6 +154,11 @@ impl Epochs for Uniform {
     fn current() -> Epoch {
         Epoch::uniform(System::block_number(), EPOCH)
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set_current(epoch: Epoch) {
+        System::set_block_number(epoch.first);
+    }
 }
 
 pub const EPOCH: BlockNumber = 10;

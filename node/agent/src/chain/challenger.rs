@@ -1,12 +1,15 @@
 //! The side that measures.
 
 use crate::{
+    chain::actor::Actor,
     chain::follower::{Follower, Heads},
-    chain::provider::{account_of, addresses, both_ways},
+    chain::provider::{addresses, both_ways, warn_of_small_buffer},
     chain::registration::{self, Chain},
     chain::submission::{hand_in, open_challenge, SignedReport, Submission},
+    chain::turns::Turns,
     chain::{Error, Node},
     identity::{peer_of, Identity},
+    metrics::Metrics,
     now_ms,
     runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
     session::challenger::{Admission, Challenger, Clocks, Host, Measured},
@@ -22,16 +25,12 @@ use std::{
     collections::HashMap,
     fs,
     io::Write,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
-use subxt_signer::sr25519::Keypair;
-use tokio::{
-    sync::{watch, Semaphore},
-    time::sleep,
-};
+use tokio::{sync::watch, time::sleep};
 use weir_primitives::{
     measurement::{
         challenge::MemberReport,
@@ -48,7 +47,8 @@ use weir_probe::{
     time::UnixMicros,
 };
 
-/// How many questions of provers are put to our node at a time, and how often those of the same one. Anybody can come and ask.
+/// How many questions of provers are put to our node at a time, of each prefix one, and how often those of the same prover. Anybody can come
+/// and ask.
 const ASKED_AT_A_TIME: usize = 4;
 const ASKED_EVERY: Duration = Duration::from_millis(300);
 /// The most provers of whom it is remembered when they asked.
@@ -62,8 +62,8 @@ const COMPARED_EVERY: Duration = Duration::from_secs(600);
 pub struct Settings {
     /// The nodes to follow.
     pub nodes: Vec<String>,
-    /// The key of the account.
-    pub key: Keypair,
+    /// Who acts for the account.
+    pub actor: Actor,
     /// The key of the agent.
     pub identity: Identity,
     /// Where control streams are taken.
@@ -74,6 +74,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// What challenges at one instant share.
     pub capacity_bits_per_second: u64,
+    /// What is told of it.
+    pub metrics: Metrics,
 }
 
 /// Runs a challenger until something ends it for good.
@@ -96,7 +98,9 @@ pub async fn run(settings: Settings) -> Fatal {
     }
     let announced_port = settings.external.port().saturating_add(1);
     let (sender, heads) = watch::channel(None);
-    let account = account_of(&settings.key);
+    let account = settings.actor.account().clone();
+    let metrics = settings.metrics.clone();
+    warn_of_small_buffer(&port, settings.capacity_bits_per_second);
     let identity = settings.identity.clone();
     let clocks = Arc::<Watch>::default();
     let own = ChainHost(Arc::new(Own {
@@ -109,11 +113,13 @@ pub async fn run(settings: Settings) -> Fatal {
         clocks: clocks.clone(),
         compared: Mutex::default(),
         asked: Mutex::default(),
-        asking: Semaphore::new(ASKED_AT_A_TIME),
+        turns: Turns::new(ASKED_AT_A_TIME),
         control,
+        metrics: metrics.clone(),
     }));
     own.0.watch_kept_reports();
-    let challenger = Challenger::new(own, identity, port, announced_port, settings.capacity_bits_per_second, clocks);
+    let capacity = settings.capacity_bits_per_second;
+    let challenger = Challenger::new(own, identity, port, announced_port, capacity, clocks, metrics);
     tokio::spawn(Arc::new(challenger).serve(incoming));
     let setup = |node: Node| {
         let settings = settings.clone();
@@ -140,7 +146,7 @@ pub fn packet_port(listen: SocketAddr) -> Result<Arc<Port>, Fatal> {
 
 /// Registers the challenger, or brings what the chain knows of it up to date.
 async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
-    let account = account_of(&settings.key);
+    let account = settings.actor.account().clone();
     let endpoint = endpoint::encode(settings.external, Service::Control);
     let known: Option<ChallengerStatus> = node.ask("MeasurementApi_challenger", &account, None).await?;
     let Some(known) = known else {
@@ -150,7 +156,7 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
             proof,
             BoundedVec(vec![BoundedVec(endpoint)]),
         );
-        node.submit(&settings.key, &call).await?;
+        settings.actor.submit(node, &call).await?;
         log::info!("registered as a challenger");
         return Ok(());
     };
@@ -169,7 +175,7 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     registration::check(&settings.identity, &known.identity, leaving)?;
     if !registration::is_only_endpoint(&known.endpoints, &endpoint) {
         let call = runtime::tx().registry().set_endpoints(BoundedVec(vec![BoundedVec(endpoint)]));
-        node.submit(&settings.key, &call).await?;
+        settings.actor.submit(node, &call).await?;
     }
     Ok(())
 }
@@ -202,13 +208,14 @@ struct Own {
     compared: Mutex<HashMap<PeerId, Instant>>,
     /// When each prover last had our node asked.
     asked: Mutex<HashMap<PeerId, Instant>>,
-    asking: Semaphore,
+    turns: Turns,
     control: Control,
+    metrics: Metrics,
 }
 
 impl Host for ChainHost {
-    async fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
-        let open = self.0.find(peer, subject).await?;
+    async fn admit(&self, peer: PeerId, from: &[IpAddr], subject: &Subject) -> Result<Admission, Refusal> {
+        let open = self.0.find(peer, from, subject).await?;
         if peer_of(&open.identity.0) != Some(peer) {
             return Err(Refusal::NotTheProver);
         }
@@ -256,7 +263,7 @@ impl Own {
     }
 
     /// The challenge that a prover speaks of, as our node has it.
-    async fn find(&self, peer: PeerId, subject: &Subject) -> Result<OpenChallenge, Refusal> {
+    async fn find(&self, peer: PeerId, from: &[IpAddr], subject: &Subject) -> Result<OpenChallenge, Refusal> {
         let Subject::Chain { genesis, seed, provider } = *subject else { return Err(Refusal::UnknownChallenge) };
         if genesis != self.chain.genesis {
             return Err(Refusal::OtherChain);
@@ -268,7 +275,8 @@ impl Own {
         if !self.may_ask(peer) {
             return Err(Refusal::Busy);
         }
-        let _turn = self.asking.acquire().await.map_err(|_| Refusal::Internal)?;
+        let prefix = Prefix::of(*from.first().ok_or(Refusal::OtherAddress)?);
+        let _turn = self.turns.take(prefix).await;
         let found = open_challenge(&node, &AccountId::new(provider), &seed).await.map_err(|error| {
             log::debug!("{}: {error}", node.url);
             Refusal::Internal
@@ -315,7 +323,10 @@ impl Own {
         sleep(Duration::from_millis(half.saturating_sub(now_ms()))).await;
         let report = SignedReport { place: kept.place, report: kept.report, signature };
         let submission = Submission::Own(report, kept.prover);
-        if !hand_in(&kept.name(), open, &submission, self.heads.clone()).await {
+        let is_in_time = hand_in(&kept.name(), open, &submission, self.heads.clone()).await;
+        let outcome = if is_in_time { "on_chain" } else { "late" };
+        self.metrics.own_reports.with_label_values(&[outcome]).inc();
+        if !is_in_time {
             log::warn!("{}: our report did not get on chain in time", kept.name());
         }
     }
@@ -347,6 +358,9 @@ impl Own {
                 let Ok((mut channel, _)) = own.control.open(peer, &addresses).await else { return };
                 if let Ok(sample) = compare_clocks(&mut channel).await {
                     own.clocks.note(peer, sample, UnixMicros::now());
+                    if let Some(ahead_us) = own.clocks.ahead_of_peers_us() {
+                        own.metrics.clock_ahead_us.set(ahead_us);
+                    }
                 }
             });
         }

@@ -28,6 +28,9 @@ type Legacy = LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>;
 pub type Sent =
     subxt::tx::TransactionProgress<SubstrateConfig, subxt::client::OnlineClientAtBlockImpl<SubstrateConfig>>;
 
+/// What came of a call.
+pub type Events = subxt::extrinsics::ExtrinsicEvents<SubstrateConfig>;
+
 /// Why something did not work, and whether another try can help.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -155,12 +158,12 @@ impl Node {
         self.legacy.chain_subscribe_new_heads().await.map_err(connection)
     }
 
-    /// Signs a call, submits it, and waits until it is in the best block and went well.
+    /// Signs a call, submits it, and waits until it is in the best block and went well. Says what came of it.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] if it never can.
-    pub async fn submit(&self, key: &Keypair, call: &impl Payload) -> Result<(), Error> {
+    pub async fn submit(&self, key: &Keypair, call: &impl Payload) -> Result<Events, Error> {
         Self::included_in_time(self.send(key, call).await?).await
     }
 
@@ -169,7 +172,7 @@ impl Node {
     /// # Errors
     ///
     /// [`Error::Refused`] if it failed there.
-    pub async fn included_in_time(sent: Sent) -> Result<(), Error> {
+    pub async fn included_in_time(sent: Sent) -> Result<Events, Error> {
         tokio::time::timeout(INCLUDED_WITHIN, Self::included(sent))
             .await
             .map_err(|_| connection("the transaction was not included in time"))?
@@ -192,6 +195,16 @@ impl Node {
             signed.submit_and_watch().await.map_err(|error| explain(&error))
         };
         tokio::time::timeout(ANSWER_WITHIN, sending).await.map_err(|_| connection("no answer"))?
+    }
+
+    /// What an encoded error of a call means.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connection`].
+    pub async fn explain_dispatch(&self, error: &[u8]) -> Result<String, Error> {
+        let metadata = self.at(self.best().await?).await?.metadata();
+        subxt::error::DispatchError::decode_from(error, metadata).map(|error| error.to_string()).map_err(connection)
     }
 
     /// The encoding of a call.
@@ -217,12 +230,12 @@ impl Node {
         }
     }
 
-    async fn included(mut sent: Sent) -> Result<(), Error> {
+    async fn included(mut sent: Sent) -> Result<Events, Error> {
         while let Some(status) = sent.next().await {
             match status.map_err(connection)? {
                 TransactionStatus::InBestBlock(block) | TransactionStatus::InFinalizedBlock(block) => {
                     return match block.wait_for_success().await {
-                        Ok(_) => Ok(()),
+                        Ok(events) => Ok(events),
                         Err(subxt::error::TransactionEventsError::ExtrinsicFailed(error)) => {
                             Err(Error::Refused(error.to_string()))
                         },

@@ -4,8 +4,9 @@ use crate::{
     chain::follower::{Follower, Heads},
     chain::registration::{self, Chain},
     chain::submission::{encoded, hand_in, SignedReport, Submission},
-    chain::{Error, Node},
+    chain::{actor::Actor, Error, Node},
     identity::{is_signed_by, peer_of, Identity},
+    metrics::Metrics,
     now_ms, rate, runtime,
     session::clock::Watch,
     session::control::Control,
@@ -21,7 +22,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use subxt_signer::sr25519::Keypair;
 use tokio::{
     sync::{mpsc, watch},
     time::sleep,
@@ -51,6 +51,8 @@ const SPREAD: Duration = Duration::from_secs(4);
 const INVITED_BEFORE: Duration = Duration::from_secs(20);
 /// How long members may take to report after the last packet; what comes later is left to them.
 const REPORTED_WITHIN: Duration = Duration::from_secs(2);
+/// For how long packets should be held until they are read: longer than a busy scheduler keeps a thread waiting.
+const ENOUGH_BUFFER: Duration = Duration::from_millis(20);
 /// How often it is said that our clock is off.
 const WARNED_EVERY: Duration = Duration::from_secs(60);
 
@@ -59,8 +61,8 @@ const WARNED_EVERY: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// The nodes to follow.
     pub nodes: Vec<String>,
-    /// The key of the account.
-    pub key: Keypair,
+    /// Who acts for the account.
+    pub actor: Actor,
     /// The key of the agent.
     pub identity: Identity,
     /// Where packets are taken and sent. Its kind of address is that over which the provider is measured.
@@ -71,11 +73,8 @@ pub struct Settings {
     pub limit_bits_per_second: Option<u64>,
     /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
-}
-
-/// The account of a key.
-pub fn account_of(key: &Keypair) -> AccountId {
-    AccountId::new(key.public_key().0)
+    /// What is told of it.
+    pub metrics: Metrics,
 }
 
 /// A port to send from, at the same address.
@@ -106,6 +105,25 @@ pub fn both_ways(open: &OpenChallenge, least_time_us: u64) -> BothWays {
     }
 }
 
+/// Says so if the kernel may hold less of what comes at a rate than a busy machine needs.
+pub fn warn_of_small_buffer(port: &Port, bits_per_second: u64) {
+    let Some(held) = port.buffered_for(bits_per_second) else { return };
+    if held < ENOUGH_BUFFER {
+        log::warn!(
+            "at {} the system holds packets for {:.0} ms until they are read; where this machine is busy, some will be lost. \
+             'sysctl net.core.rmem_max=8388608' lets it hold more",
+            rate::show(bits_per_second),
+            held.as_secs_f64() * 1e3
+        );
+    } else {
+        log::info!(
+            "at {} the system holds packets for {:.0} ms",
+            rate::show(bits_per_second),
+            held.as_secs_f64() * 1e3
+        );
+    }
+}
+
 /// Runs a provider until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
     let port = match Port::bind(settings.listen, settings.limit_bits_per_second) {
@@ -117,6 +135,7 @@ pub async fn run(settings: Settings) -> Fatal {
         ))
         },
     };
+    warn_of_small_buffer(&port, settings.limit_bits_per_second.unwrap_or(settings.declared_bits_per_second));
     let control = match Control::start(&settings.identity, &[]) {
         Ok((control, _)) => control,
         Err(error) => return error,
@@ -130,7 +149,8 @@ pub async fn run(settings: Settings) -> Fatal {
     let provider = Provider {
         prover,
         chain,
-        account: account_of(&settings.key),
+        account: settings.actor.account().clone(),
+        metrics: settings.metrics.clone(),
         is_v4: settings.listen.is_ipv4(),
         clocks: Arc::default(),
         warned: Arc::default(),
@@ -146,7 +166,7 @@ pub async fn run(settings: Settings) -> Fatal {
 
 /// Registers the provider, or brings what the chain knows of it up to date.
 async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
-    let account = account_of(&settings.key);
+    let account = settings.actor.account().clone();
     let family = if settings.listen.is_ipv4() { Family::V4 } else { Family::V6 };
     let author = settings.mining_author.as_ref().map(|author| subxt::utils::AccountId32(*author.as_ref()));
     let known: Option<ProviderStatus> = node.ask("MeasurementApi_provider", &account, None).await?;
@@ -160,7 +180,7 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
             proof,
             author,
         );
-        node.submit(&settings.key, &call).await?;
+        settings.actor.submit(node, &call).await?;
         log::info!("registered as a provider of {}", rate::show(settings.declared_bits_per_second));
         return Ok(());
     };
@@ -174,12 +194,12 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     }
     if known.declared_bits_per_second != settings.declared_bits_per_second {
         log::warn!(
-            "the account is registered with {}; what is measured counts up to that",
+            "the account is registered with {}; what is measured counts up to that; 'weir-agent declare' changes it",
             rate::show(known.declared_bits_per_second)
         );
     }
     if settings.mining_author.is_some() && known.mining_author != settings.mining_author {
-        node.submit(&settings.key, &runtime::tx().registry().set_mining_author(author)).await?;
+        settings.actor.submit(node, &runtime::tx().registry().set_mining_author(author)).await?;
     }
     Ok(())
 }
@@ -204,6 +224,7 @@ struct Provider {
     clocks: Arc<Watch>,
     warned: Arc<Mutex<Option<Instant>>>,
     heads: Heads,
+    metrics: Metrics,
 }
 
 impl Provider {
@@ -212,6 +233,7 @@ impl Provider {
         let mut taken = HashMap::<[u8; 32], u64>::new();
         while self.heads.changed().await.is_ok() {
             let Some(node) = self.heads.borrow_and_update().clone() else { continue };
+            self.metrics.heads.inc();
             let open: Vec<OpenChallenge> = match node.ask("MeasurementApi_challenges", &self.account, None).await {
                 Ok(open) => open,
                 Err(error) => {
@@ -260,24 +282,34 @@ impl Provider {
         batch.sort_by_key(|report| report.place);
         let sum = |of: fn(&MemberReport) -> u64| batch.iter().fold(0u64, |sum, it| sum.saturating_add(of(&it.report)));
         log::info!(
-            "{name}: {} of {} challengers counted {} bytes down, {} up; packets so far: {:?}",
+            "{name}: {} of {} challengers counted {} bytes down, {} up; packets so far: {:?}, and {} that our buffer had no room for",
             batch.len(),
             open.committee.len(),
             sum(|it| it.down_bytes),
             sum(|it| it.up_bytes),
-            self.prover.port.counts()
+            self.prover.port.counts(),
+            self.prover.port.lost_in_buffer().map_or("nobody knows how many".into(), |lost| lost.to_string()),
         );
+        let missed = open.committee.len().saturating_sub(batch.len());
+        self.metrics.reports.with_label_values(&["reported"]).inc_by(batch.len() as u64);
+        self.metrics.reports.with_label_values(&["missed"]).inc_by(missed as u64);
+        for (direction, bytes) in [("down", sum(|it| it.down_bytes)), ("up", sum(|it| it.up_bytes))] {
+            self.metrics.counted_bytes.with_label_values(&[direction]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+        self.metrics.note_packets(&self.prover.port);
         if batch.is_empty() {
-            return;
+            return self.metrics.challenges.with_label_values(&["nothing_reported"]).inc();
         }
         let payload = batch_payload(genesis.into(), &seed, &self.account, &encoded(&batch));
         let submission = match self.prover.identity.sign(&payload) {
             Ok(signature) => Submission::Batch(batch, signature),
             Err(error) => return log::error!("{name}: the reports cannot be signed: {error}"),
         };
-        if !hand_in(&name, &open, &submission, self.heads.clone()).await {
+        let is_in_time = hand_in(&name, &open, &submission, self.heads.clone()).await;
+        if !is_in_time {
             log::warn!("{name}: the reports did not get on chain in time");
         }
+        self.metrics.challenges.with_label_values(&[if is_in_time { "on_chain" } else { "late" }]).inc();
     }
 
     /// What a member reported, if it is what we saw, and signed.
@@ -343,6 +375,9 @@ impl Provider {
     ) -> Result<BothParts, Failure> {
         let mut session = self.prover.dial(peer, addresses).await?;
         self.clocks.note(peer, session.clock, UnixMicros::now());
+        if let Some(ahead_us) = self.clocks.ahead_of_peers_us() {
+            self.metrics.clock_ahead_us.set(ahead_us);
+        }
         // It takes part all the same: a loaded uplink looks like a wrong clock.
         if let Some(ahead_us) = self.clocks.is_off(self.chain.clock_tolerance_us) {
             let mut warned = self.warned.lock();

@@ -3,12 +3,17 @@
 use crate::{
     chain::challenger::packet_port,
     identity::Identity,
+    metrics,
     session::challenger::{Admission, Challenger, Clocks, Host, Measured, MAX_AHEAD},
     session::control::Control,
     Fatal,
 };
 use libp2p::PeerId;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use weir_probe::{
     message::{Refusal, Reported, Subject, Terms},
     packet::IpBytes,
@@ -40,7 +45,7 @@ struct ByHand {
 }
 
 impl Host for ByHand {
-    async fn admit(&self, peer: PeerId, subject: &Subject) -> Result<Admission, Refusal> {
+    async fn admit(&self, peer: PeerId, _: &[IpAddr], subject: &Subject) -> Result<Admission, Refusal> {
         let Subject::ByHand { terms, endpoint, .. } = subject else { return Err(Refusal::UnknownChallenge) };
         if !self.allowed.is_empty() && !self.allowed.contains(&peer) {
             return Err(Refusal::NotAllowed);
@@ -73,6 +78,10 @@ pub async fn run(settings: Settings) -> Fatal {
         Ok(port) => port,
         Err(error) => return error,
     };
+    let metrics = match metrics::serve(None) {
+        Ok(metrics) => metrics,
+        Err(error) => return error,
+    };
     let announced_port = port.address().port();
     log::info!("packets are taken at UDP port {announced_port}");
     let host = ByHand { allowed: settings.allowed, clock_tolerance_us: settings.clock_tolerance_us };
@@ -83,6 +92,7 @@ pub async fn run(settings: Settings) -> Fatal {
         announced_port,
         settings.capacity_bits_per_second,
         Arc::default(),
+        metrics,
     );
     Arc::new(challenger).serve(incoming).await;
     Fatal("the control streams have ended".into())
@@ -124,10 +134,10 @@ mod tests {
         let (friend, stranger) = (PeerId::random(), PeerId::random());
         let terms = Terms { start: UnixMicros::now().after(Duration::from_secs(1)), ..TERMS };
         let subject = Subject::ByHand { id: [0; 32], terms, endpoint: None };
-        assert!(host(vec![]).admit(stranger, &subject).await.is_ok());
-        assert!(host(vec![friend]).admit(friend, &subject).await.is_ok());
-        assert_eq!(host(vec![friend]).admit(stranger, &subject).await.err(), Some(Refusal::NotAllowed));
+        assert!(host(vec![]).admit(stranger, &[], &subject).await.is_ok());
+        assert!(host(vec![friend]).admit(friend, &[], &subject).await.is_ok());
+        assert_eq!(host(vec![friend]).admit(stranger, &[], &subject).await.err(), Some(Refusal::NotAllowed));
         let chain = Subject::Chain { genesis: [0; 32], seed: [0; 32], provider: [0; 32] };
-        assert_eq!(host(vec![]).admit(stranger, &chain).await.err(), Some(Refusal::UnknownChallenge));
+        assert_eq!(host(vec![]).admit(stranger, &[], &chain).await.err(), Some(Refusal::UnknownChallenge));
     }
 }

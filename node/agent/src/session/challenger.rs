@@ -2,6 +2,7 @@
 
 use crate::{
     identity::{is_signed_by, key_of, Identity},
+    metrics::Metrics,
     session::channel::{Broken, Channel},
     session::clock::{Comparison, Sample, Watch},
     session::control::{Inbound, Incoming, Whereabouts},
@@ -42,12 +43,13 @@ const PROOF_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_millis(30);
 /// How long before the start a thread is woken to send.
 const AWAKE_BEFORE: Duration = Duration::from_millis(20);
-/// The most streams at once, in all and of one peer.
-const MAX_SESSIONS: usize = 512;
+/// The most streams of one peer at once. How many peers there are, the doors limit.
 const MAX_SESSIONS_PER_PEER: usize = 2;
 /// How long a stream may last without a measurement, and how many refusals it takes.
 const UNADMITTED: Duration = Duration::from_secs(90);
 const MAX_REFUSALS: u32 = 256;
+/// How long after its start at the latest a measurement is over.
+const ADMITTED_AFTER: Duration = Duration::from_secs(20);
 /// How far ahead a measurement may start. Whoever is drawn for a later one comes back.
 pub const MAX_AHEAD: Duration = Duration::from_secs(60);
 /// How often it is said that our clock is off.
@@ -68,12 +70,17 @@ pub enum Clocks {
 
 /// Who may be measured, and what becomes of it: the chain's business, or by hand.
 pub trait Host: Send + Sync + 'static {
-    /// Lets a prover into a measurement.
+    /// Lets a prover into a measurement, which is at these addresses.
     ///
     /// # Errors
     ///
     /// What the prover is told, if it is not.
-    fn admit(&self, peer: PeerId, subject: &Subject) -> impl Future<Output = Result<Admission, Refusal>> + Send;
+    fn admit(
+        &self,
+        peer: PeerId,
+        from: &[IpAddr],
+        subject: &Subject,
+    ) -> impl Future<Output = Result<Admission, Refusal>> + Send;
 
     /// Makes the report to a chain of what was counted, durably, before the prover hears of it. Waits for a disk.
     ///
@@ -126,6 +133,7 @@ pub struct Challenger<H> {
     warned: Mutex<Option<Instant>>,
     sessions: Mutex<HashMap<PeerId, usize>>,
     measured: Mutex<HashSet<PeerId>>,
+    metrics: Metrics,
 }
 
 /// What was agreed on of the way down.
@@ -183,7 +191,7 @@ impl Drop for Busy<'_> {
 
 impl<H: Host> Challenger<H> {
     /// With a capacity that measurements at one instant share, the port at which the world reaches `port`, and what is known of the clocks of
-    /// other challengers.
+    /// other challengers. `metrics` are told of it.
     pub fn new(
         host: H,
         identity: Identity,
@@ -191,6 +199,7 @@ impl<H: Host> Challenger<H> {
         announced_port: u16,
         capacity_bits_per_second: u64,
         clocks: Arc<Watch>,
+        metrics: Metrics,
     ) -> Self {
         Self {
             host,
@@ -203,6 +212,7 @@ impl<H: Host> Challenger<H> {
             warned: Mutex::default(),
             sessions: Mutex::default(),
             measured: Mutex::default(),
+            metrics,
         }
     }
 
@@ -214,18 +224,19 @@ impl<H: Host> Challenger<H> {
             }
             let challenger = self.clone();
             tokio::spawn(async move {
+                challenger.metrics.sessions.inc();
                 let ended = challenger.session(peer, &whereabouts, channel).await;
                 log::debug!("{peer}: {ended}");
                 challenger.leave(peer);
+                challenger.metrics.sessions.dec();
             });
         }
     }
 
     fn enter(&self, peer: PeerId) -> bool {
         let mut sessions = self.sessions.lock();
-        let in_all: usize = sessions.values().sum();
         let of_peer = sessions.get(&peer).copied().unwrap_or_default();
-        let is_free = in_all < MAX_SESSIONS && of_peer < MAX_SESSIONS_PER_PEER;
+        let is_free = of_peer < MAX_SESSIONS_PER_PEER;
         if is_free {
             sessions.insert(peer, of_peer + 1);
         }
@@ -255,6 +266,7 @@ impl<H: Host> Challenger<H> {
                 Err(End::Broken(broken)) => return broken,
                 Err(End::Refused(refusal)) => {
                     refused += 1;
+                    self.metrics.note_refusal(refusal);
                     log::debug!("{peer}: refused, as {refusal}");
                     if let Err(broken) = channel.send(&ToProver::Refused(refusal)).await {
                         return broken;
@@ -279,10 +291,12 @@ impl<H: Host> Challenger<H> {
                 Ok(Step::Compared)
             },
             ToChallenger::Invite(subject) => {
-                let admission = self.host.admit(peer, &subject).await?;
+                let from = whereabouts.addresses();
+                let admission = self.host.admit(peer, &from, &subject).await?;
+                whereabouts.admit(Instant::now() + MAX_AHEAD + ADMITTED_AFTER);
                 let seen = comparison.best().ok_or(Broken::OutOfTurn)?;
                 self.check_clocks(seen, admission.clocks)?;
-                self.measure(peer, &whereabouts.addresses(), channel, &subject, &admission, seen.round_trip).await?;
+                self.measure(peer, &from, channel, &subject, &admission, seen.round_trip).await?;
                 Ok(Step::Measured)
             },
             ToChallenger::Path { .. } | ToChallenger::Proof { .. } => Err(Broken::OutOfTurn.into()),
@@ -362,6 +376,8 @@ impl<H: Host> Challenger<H> {
             log::info!("{peer}: counted {} bytes down, {} up", measured.down.bytes, measured.up.bytes);
             // It waits for a disk.
             let reported = tokio::task::block_in_place(|| self.host.report(subject, measured))?;
+            self.metrics.measurements.inc();
+            self.metrics.note_packets(&self.port);
             return Ok(channel.send(&ToProver::Reported(reported)).await?);
         }
         let counted = match direction {

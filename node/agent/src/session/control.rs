@@ -1,22 +1,24 @@
 //! Control streams: authenticated QUIC connections between agents, which the prover dials.
 
-use crate::{identity::Identity, session::channel::Channel, Fatal};
+use crate::{
+    identity::Identity,
+    session::channel::Channel,
+    session::doors::{Connections, Doors},
+    Fatal,
+};
 use futures::StreamExt;
 use libp2p::{
-    connection_limits::{self, ConnectionLimits},
     multiaddr::Protocol,
     swarm::{
         dial_opts::{DialOpts, PeerCondition},
-        ConnectionId, NetworkBehaviour, SwarmEvent,
+        NetworkBehaviour, SwarmEvent,
     },
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm,
 };
-use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,24 +29,14 @@ pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/weir/measure/3");
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// How long a connection without streams is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The most connections that others may open, in all and each: enough for every provider of a chain.
-const MAX_INCOMING: u32 = 512;
-const MAX_INCOMING_PER_PEER: u32 = 2;
 /// The most streams of one connection, and what each may have on its way: a proof fits.
 const MAX_STREAMS: u32 = 4;
 const MAX_STREAM_BYTES: u32 = 256 << 10;
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
-    limits: connection_limits::Behaviour,
+    doors: Doors,
     streams: libp2p_stream::Behaviour,
-}
-
-/// The open connections: who, and at what address, which the QUIC handshake showed to be its own.
-type Connections = Arc<Mutex<HashMap<ConnectionId, (PeerId, IpAddr)>>>;
-
-fn addresses_of(connections: &Connections, peer: PeerId) -> Vec<IpAddr> {
-    connections.lock().values().filter(|(of, _)| *of == peer).map(|(_, ip)| *ip).collect()
 }
 
 struct Dial {
@@ -80,7 +72,12 @@ pub struct Whereabouts {
 impl Whereabouts {
     /// The addresses of the peer's connections.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        addresses_of(&self.connections, self.peer)
+        self.connections.addresses_of(self.peer)
+    }
+
+    /// Keeps the peer's connections up to a moment, whoever else comes.
+    pub fn admit(&self, until: Instant) {
+        self.connections.admit(self.peer, until);
     }
 }
 
@@ -115,15 +112,7 @@ impl Control {
                 config.max_connection_data = MAX_STREAM_BYTES * MAX_STREAMS;
                 config
             })
-            .with_behaviour(|_| Behaviour {
-                limits: connection_limits::Behaviour::new(
-                    ConnectionLimits::default()
-                        .with_max_pending_incoming(Some(MAX_INCOMING))
-                        .with_max_established_incoming(Some(MAX_INCOMING))
-                        .with_max_established_per_peer(Some(MAX_INCOMING_PER_PEER)),
-                ),
-                streams: libp2p_stream::Behaviour::new(),
-            })
+            .with_behaviour(|_| Behaviour { doors: Doors::default(), streams: libp2p_stream::Behaviour::new() })
             .map_err(|error| Fatal(format!("control streams cannot be set up: {error}")))?
             .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
             .build();
@@ -147,8 +136,8 @@ impl Control {
         let incoming =
             streams.accept(PROTOCOL).map_err(|error| Fatal(format!("control streams cannot be set up: {error}")))?;
         let (dials, received) = mpsc::channel(64);
-        let connections = Connections::default();
-        tokio::spawn(run(swarm, received, connections.clone()));
+        let connections = swarm.behaviour().doors.connections();
+        tokio::spawn(run(swarm, received));
         let incoming = Incoming { streams: incoming, connections: connections.clone() };
         Ok((Self { dials, streams, connections }, incoming))
     }
@@ -168,7 +157,7 @@ impl Control {
         let mut streams = self.streams.clone();
         let opening = tokio::time::timeout(OPEN_WITHIN, streams.open_stream(peer, PROTOCOL));
         let stream = opening.await.map_err(late)?.map_err(|error| error.to_string())?;
-        let address = addresses_of(&self.connections, peer).first().copied().ok_or("the connection ended")?;
+        let address = self.connections.addresses_of(peer).first().copied().ok_or("the connection ended")?;
         Ok((Channel::new(stream), address))
     }
 }
@@ -178,16 +167,7 @@ pub fn multiaddr(address: SocketAddr) -> Multiaddr {
     Multiaddr::from(address.ip()).with(Protocol::Udp(address.port())).with(Protocol::QuicV1)
 }
 
-/// The address that a multiaddress begins with.
-fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next()? {
-        Protocol::Ip4(ip) => Some(ip.into()),
-        Protocol::Ip6(ip) => Some(IpAddr::from(ip).to_canonical()),
-        _ => None,
-    }
-}
-
-async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>, connections: Connections) {
+async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>) {
     let mut waiting = HashMap::<PeerId, Vec<oneshot::Sender<Result<(), String>>>>::new();
     loop {
         tokio::select! {
@@ -206,10 +186,7 @@ async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>, conne
                 }
             },
             event = swarm.select_next_some() => match event {
-                SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                    if let Some(ip) = ip_of(endpoint.get_remote_address()) {
-                        connections.lock().insert(connection_id, (peer_id, ip));
-                    }
+                SwarmEvent::ConnectionEstablished { peer_id, .. } => {
                     for done in waiting.remove(&peer_id).into_iter().flatten() {
                         let _ = done.send(Ok(()));
                     }
@@ -218,9 +195,6 @@ async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>, conne
                     for done in waiting.remove(&peer_id).into_iter().flatten() {
                         let _ = done.send(Err(error.to_string()));
                     }
-                },
-                SwarmEvent::ConnectionClosed { connection_id, .. } => {
-                    connections.lock().remove(&connection_id);
                 },
                 SwarmEvent::NewListenAddr { address, .. } => {
                     log::info!("control streams are taken at {address}/p2p/{}", swarm.local_peer_id());

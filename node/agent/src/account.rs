@@ -1,0 +1,134 @@
+//! What an account does by hand, when no agent of its is running: it leaves, takes its bond back, claims, pauses, and comes back.
+
+use crate::{
+    chain::{actor::Actor, Error, Node},
+    rate,
+    runtime::{self, runtime_types::weir_primitives::registry::Role as InCall},
+};
+use subxt::utils::AccountId32;
+use weir_primitives::{
+    registry::{Role, Standing},
+    runtime_api::{ChallengerStatus, ProviderStatus},
+    AccountId, PLANCK_PER_WEIR,
+};
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Take no part any more.
+    Leave(Role),
+    /// Give an account back what is due of its bond.
+    Withdraw(AccountId, Role),
+    /// Pay an account what it has earned, and release what has vested.
+    Claim(AccountId),
+    /// Be drawn no more as a challenger, until the account comes back.
+    Pause,
+    /// Be drawn again as a challenger.
+    ComeBack,
+    /// Declare another capacity, in bits per second.
+    Declare(u64),
+    /// Have rewards go to another account, or to itself again.
+    Payee(Option<AccountId>),
+}
+
+fn in_call(role: Role) -> InCall {
+    match role {
+        Role::Provider => InCall::Provider,
+        Role::Challenger => InCall::Challenger,
+    }
+}
+
+fn id(account: &AccountId) -> AccountId32 {
+    AccountId32(*account.as_ref())
+}
+
+fn weir(planck: u128) -> String {
+    format!("{} WEIR", planck as f64 / PLANCK_PER_WEIR as f64)
+}
+
+/// Does something for an account, and says what came of it.
+///
+/// # Errors
+///
+/// As [`Actor::submit`].
+pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, Error> {
+    let registry = || runtime::tx().registry();
+    let said = match action {
+        Action::Leave(role) => {
+            actor.submit(node, &registry().leave(in_call(role))).await?;
+            match leaves_at(node, actor.account(), role).await? {
+                Some((bond, block)) => format!(
+                    "left; its bond of {} can be taken back from block {block} on, with 'weir-agent withdraw {}'",
+                    weir(bond),
+                    name(role)
+                ),
+                None => "left, and got its bond back".into(),
+            }
+        },
+        Action::Withdraw(account, role) => {
+            let events = actor.submit(node, &registry().withdraw(id(&account), in_call(role))).await?;
+            let paid = events.find_first::<runtime::registry::events::PaidBack>().and_then(Result::ok);
+            format!("{account} got {} back", weir(paid.map_or(0, |it| it.amount)))
+        },
+        Action::Claim(account) => {
+            let events = actor.submit(node, &runtime::tx().token().claim(id(&account))).await?;
+            let paid =
+                events.find::<runtime::token::events::Rewarded>().flatten().fold(0u128, |sum, it| sum + it.gross);
+            let released = events.find_first::<runtime::token::events::Claimed>().and_then(Result::ok);
+            format!(
+                "{account} was paid {}, most of which vests, and {} that had vested",
+                weir(paid),
+                weir(released.map_or(0, |it| it.amount))
+            )
+        },
+        Action::Pause => {
+            actor.submit(node, &registry().pause()).await?;
+            "pauses: it is drawn in this epoch still, and no more from the next one on".into()
+        },
+        Action::ComeBack => {
+            actor.submit(node, &registry().come_back()).await?;
+            "comes back: it is drawn from the next epoch on, as a junior".into()
+        },
+        Action::Declare(bits_per_second) => {
+            actor.submit(node, &registry().set_declared(bits_per_second)).await?;
+            let status: Option<ProviderStatus> = node.ask("MeasurementApi_provider", actor.account(), None).await?;
+            format!(
+                "declares {} from the next epoch on, with a bond of {}",
+                rate::show(bits_per_second),
+                weir(status.map_or(0, |it| it.bond))
+            )
+        },
+        Action::Payee(payee) => {
+            actor.submit(node, &runtime::tx().token().set_payee(payee.as_ref().map(id))).await?;
+            match payee {
+                Some(payee) => format!("has what it earns from now on paid to {payee}"),
+                None => "has what it earns from now on paid to itself".into(),
+            }
+        },
+    };
+    Ok(said)
+}
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Provider => "provider",
+        Role::Challenger => "challenger",
+    }
+}
+
+/// The bond of an account that is leaving, and the block from which on it can be taken back.
+async fn leaves_at(node: &Node, account: &AccountId, role: Role) -> Result<Option<(u128, u32)>, Error> {
+    Ok(match role {
+        Role::Provider => {
+            let status: Option<ProviderStatus> = node.ask("MeasurementApi_provider", account, None).await?;
+            status.and_then(|it| Some((it.bond, it.leaving?)))
+        },
+        Role::Challenger => {
+            let status: Option<ChallengerStatus> = node.ask("MeasurementApi_challenger", account, None).await?;
+            status.and_then(|it| match it.standing {
+                Standing::Leaving { until } => Some((it.bond, until)),
+                _ => None,
+            })
+        },
+    })
+}

@@ -1,0 +1,39 @@
+//! The weights that were measured, and the benchmarks that measured them.
+
+use sp_io::hashing::blake2_256;
+use std::{fs, path::PathBuf};
+
+fn source(pallet: &str, file: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../pallets/{pallet}/src/{file}"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn no_weight_is_older_than_its_benchmark() {
+    for pallet in ["bandwidth", "difficulty", "registry", "token"] {
+        let digest = blake2_256(source(pallet, "benchmarking.rs").as_bytes());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let measured_with = format!("//! Benchmarks: BLAKE2b-256 {digest}.");
+        assert!(
+            source(pallet, "weights.rs").lines().any(|line| line == measured_with),
+            "the benchmarks of {pallet} changed; run: scripts/weights {pallet}"
+        );
+    }
+}
+
+#[test]
+fn every_benchmark_has_its_weight_and_every_weight_its_benchmark() {
+    for pallet in ["bandwidth", "difficulty", "registry", "token"] {
+        let (benchmarks, weights) = (source(pallet, "benchmarking.rs"), source(pallet, "weights.rs"));
+        let after = |text: &str, marker: &str| -> Vec<String> {
+            let name = |rest: &str| rest.trim_start().split('(').next().map(str::to_string);
+            let mut names: Vec<_> = text.split(marker).skip(1).filter_map(name).collect();
+            names.sort();
+            names
+        };
+        let measured = after(&benchmarks, "#[benchmark]\n    fn ");
+        let (weights, _) = weights.split_once("pub struct").expect("the trait comes first");
+        assert_eq!(measured, after(weights, "    fn "), "{pallet}");
+        assert!(!measured.is_empty(), "{pallet}");
+    }
+}
