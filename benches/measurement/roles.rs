@@ -32,7 +32,7 @@ use weir_probe::{
     },
     packet::{Digest, Expected, IpBytes, Key, Tag},
     path_mtu::{self, Found},
-    port::{Port, Probed, Train},
+    port::{self, Port, Probed, Train},
     reception::{Content, Expectation},
     time::{micros, UnixMicros},
 };
@@ -141,12 +141,12 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 async fn sink(address: SocketAddr) -> Result<()> {
-    let _port = Port::bind(address, None)?;
+    let _port = Port::bind(address, port::Limits::default())?;
     std::future::pending().await
 }
 
 fn source(to: SocketAddr, bits_per_second: u64) -> Result<()> {
-    let port = Port::bind(SocketAddr::new([0, 0, 0, 0].into(), 0), None)?;
+    let port = Port::bind(SocketAddr::new([0, 0, 0, 0].into(), 0), port::Limits::default())?;
     loop {
         let start = Instant::now();
         let until = start + Duration::from_secs(60);
@@ -165,7 +165,7 @@ fn known_key(tag: &Tag) -> Key {
 async fn challenger(lie: ChallengerLie, listen: SocketAddr) -> Result<()> {
     let identity = Identity::for_once()?;
     let (_control, mut incoming) = Control::start(&identity, &[listen])?;
-    let port = Arc::new(Port::bind(SocketAddr::new(listen.ip(), listen.port() + 1), None)?);
+    let port = Arc::new(Port::bind(SocketAddr::new(listen.ip(), listen.port() + 1), port::Limits::default())?);
     let peer = peer_of(&identity.public()).ok_or("a key of our own is none")?;
     println!("{}/p2p/{peer}", multiaddr(listen));
     while let Some(Inbound { channel, .. }) = incoming.next().await {
@@ -256,8 +256,10 @@ struct Liar {
 async fn prover(arguments: ProverArguments) -> Result<()> {
     let identity = Identity::for_once()?;
     let (control, _) = Control::start(&identity, &[])?;
-    let port = Arc::new(Port::bind(arguments.listen, None)?);
-    let accomplice = lab::inside(&arguments.accomplice, || Port::bind(SocketAddr::new([0, 0, 0, 0].into(), 0), None))?;
+    let port = Arc::new(Port::bind(arguments.listen, port::Limits::default())?);
+    let accomplice = lab::inside(&arguments.accomplice, || {
+        Port::bind(SocketAddr::new([0, 0, 0, 0].into(), 0), port::Limits::default())
+    })?;
     let liar = Arc::new(Liar {
         lie: arguments.lie,
         prover: Prover { control, outgoing: port.clone(), port, identity },

@@ -6,11 +6,13 @@
 //! - [`session`]: the control protocol, its two sides, and clocks.
 //! - [`chain`]: measurements as the chain draws them.
 //! - [`manual`]: measurements by hand.
+//! - [`audit`]: what the chain says that it measured and paid, worked out again.
 //! - [`account`]: what accounts do by hand.
 //! - [`status`]: what the chain knows about them.
 //! - [`metrics`]: what an agent tells Prometheus.
 
 pub mod account;
+pub mod audit;
 pub mod chain;
 pub mod identity;
 pub mod manual;

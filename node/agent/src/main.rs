@@ -10,6 +10,7 @@ use std::{
 };
 use weir_agent::{
     account::{self, Action},
+    audit,
     chain::{actor::Actor, challenger, provider, Node},
     identity,
     identity::Identity,
@@ -19,7 +20,7 @@ use weir_agent::{
     status, Fatal,
 };
 use weir_primitives::{registry::Role, AccountId};
-use weir_probe::message::Direction;
+use weir_probe::{message::Direction, port::Limits};
 
 /// Sells, measures and looks at bandwidth on the Weir chain.
 #[derive(Parser)]
@@ -47,6 +48,17 @@ enum Command {
     Answer(Answer),
     /// Show what the chain knows of an account, or of all providers.
     Status(Status),
+    /// Work out again from its blocks what the chain measured and paid, and say whether it agrees. The node must keep the state of all blocks.
+    Audit {
+        #[command(flatten)]
+        nodes: Nodes,
+        /// The last block to look at. By default the last one that cannot be taken back.
+        #[arg(long, value_name = "NUMBER")]
+        until: Option<u32>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Take no part any more. The bond stays held for the unbonding time.
     Leave {
         /// As what.
@@ -186,6 +198,10 @@ struct Provide {
     /// How much of the line is sold: packets above it are dropped.
     #[arg(long, value_name = "RATE")]
     limit: Option<Rate>,
+
+    /// How much of what this machine sends is sold, where that is not as much as of what it receives.
+    #[arg(long, value_name = "RATE", requires = "limit")]
+    limit_up: Option<Rate>,
 
     /// The author whose blocks this bandwidth makes easier.
     #[arg(long, value_name = "ADDRESS")]
@@ -337,7 +353,10 @@ async fn run(command: Command) -> Result<(), Fatal> {
                 listen: args.listen,
                 nodes: args.nodes.nodes,
                 declared_bits_per_second: declared.bits_per_second,
-                limit_bits_per_second: args.limit.map(|limit| limit.bits_per_second),
+                limits: Limits {
+                    down_bits_per_second: args.limit.map(|limit| limit.bits_per_second),
+                    up_bits_per_second: args.limit_up.or(args.limit).map(|limit| limit.bits_per_second),
+                },
                 mining_author: args.author,
             };
             until_stopped(provider::run(settings)).await
@@ -382,6 +401,7 @@ async fn run(command: Command) -> Result<(), Fatal> {
             }
             Ok(())
         },
+        Command::Audit { nodes, until, json } => audit_chain(&nodes, until, json).await,
         Command::Leave { role, once } => act(once, |_| Action::Leave(role.into())).await,
         Command::Withdraw { role, address, once } => {
             act(once, |own| Action::Withdraw(address.unwrap_or(own), role.into())).await
@@ -408,6 +428,23 @@ async fn act(once: Once, action: impl FnOnce(AccountId) -> Action) -> Result<(),
     let said = account::act(&node, &actor, action).await.map_err(|error| Fatal(error.to_string()))?;
     println!("{said}");
     Ok(())
+}
+
+async fn audit_chain(nodes: &Nodes, until: Option<u32>, json: bool) -> Result<(), Fatal> {
+    let node = connect(nodes).await?;
+    // Shows nothing where no terminal is.
+    let progress = indicatif::ProgressBar::new(0);
+    let audited = audit::audit(&node, until, &progress).await.map_err(|error| Fatal(error.to_string()))?;
+    progress.finish_and_clear();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&audited).map_err(|error| Fatal(error.to_string()))?);
+    } else {
+        println!("{}", audited.lines());
+    }
+    match audited.differences.len() {
+        0 => Ok(()),
+        count => Err(Fatal(format!("the chain says {count} things that do not follow from its blocks"))),
+    }
 }
 
 fn identity_in(folder: Option<&Path>) -> Result<Identity, Fatal> {

@@ -21,7 +21,7 @@ use weir_probe::{
         MAX_TO_PROVER_BYTES,
     },
     packet::IpBytes,
-    port::Port,
+    port::{Limits, Port},
     time::UnixMicros,
 };
 
@@ -82,7 +82,7 @@ impl Answering {
 fn prover() -> Prover {
     let identity = Identity::for_once().unwrap();
     let (control, _) = Control::start(&identity, &[]).unwrap();
-    let port = || Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap());
+    let port = || Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), Limits::default()).unwrap());
     Prover { control, port: port(), outgoing: port(), identity }
 }
 

@@ -67,6 +67,22 @@ pub struct Train {
     pub until: Instant,
 }
 
+/// How much of a line may be used in each direction, in bits per second of whole IP packets; all of it, where nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Of what comes in.
+    pub down_bits_per_second: Option<u64>,
+    /// Of what goes out.
+    pub up_bits_per_second: Option<u64>,
+}
+
+impl Limits {
+    /// The same in both directions.
+    pub fn both(bits_per_second: Option<u64>) -> Self {
+        Self { down_bits_per_second: bits_per_second, up_bits_per_second: bits_per_second }
+    }
+}
+
 /// What was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -152,22 +168,27 @@ pub struct Port {
 }
 
 impl Port {
-    /// Binds a socket, and reads it on a thread of its own. With a limit, packets above it are dropped in each direction, as
-    /// a slower line would.
+    /// Binds a socket, and reads it on a thread of its own. Packets above a limit are dropped, as a slower line would.
     ///
     /// # Errors
     ///
     /// When the address cannot be bound, or there is no thread to be had.
-    pub fn bind(address: SocketAddr, limit_bits_per_second: Option<u64>) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, limits: Limits) -> io::Result<Self> {
         let socket = Arc::new(Socket::bind(address)?);
         let address = socket.local_address()?;
         let shared = Arc::new(Shared::default());
-        let limit = || limit_bits_per_second.map(|rate| TokenBucket::new(rate, Instant::now()));
-        let (for_thread, receiving, read) = (shared.clone(), limit(), socket.clone());
+        let bucket = |rate: Option<u64>| rate.map(|rate| TokenBucket::new(rate, Instant::now()));
+        let (for_thread, receiving, read) = (shared.clone(), bucket(limits.down_bits_per_second), socket.clone());
         let thread = std::thread::Builder::new()
             .name("weir-receiver".into())
             .spawn(move || read_all(&read, &for_thread, receiving))?;
-        Ok(Self { socket, shared, address, sending: limit().map(Mutex::new), thread: Some(thread) })
+        Ok(Self {
+            socket,
+            shared,
+            address,
+            sending: bucket(limits.up_bits_per_second).map(Mutex::new),
+            thread: Some(thread),
+        })
     }
 
     /// The address that it is bound to.
@@ -382,7 +403,7 @@ mod tests {
     const WITHIN: Duration = Duration::from_secs(2);
 
     fn port() -> Arc<Port> {
-        Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), None).unwrap())
+        Arc::new(Port::bind(([127, 0, 0, 1], 0).into(), Limits::default()).unwrap())
     }
 
     fn train(to: &Port, packets: u32) -> Train {
@@ -497,11 +518,11 @@ mod tests {
 
     #[tokio::test]
     async fn both_families_come_to_one_port_that_is_bound_to_all() {
-        let Ok(receiver) = Port::bind("[::]:0".parse().unwrap(), None).map(Arc::new) else { return };
+        let Ok(receiver) = Port::bind("[::]:0".parse().unwrap(), Limits::default()).map(Arc::new) else { return };
         let number = receiver.address().port();
         for address in ["127.0.0.1", "::1"] {
             let to = SocketAddr::new(address.parse().unwrap(), number);
-            let Ok(sender) = Port::bind(SocketAddr::new(to.ip(), 0), None).map(Arc::new) else { continue };
+            let Ok(sender) = Port::bind(SocketAddr::new(to.ip(), 0), Limits::default()).map(Arc::new) else { continue };
             let mut probed = receiver.expect_path(TAG, vec![to.ip()]).unwrap();
             sender.send_probes(to, &TAG, &KEY).unwrap();
             assert_eq!(probed.settled(WITHIN).await.unwrap().from, sender.address());
@@ -545,7 +566,7 @@ mod tests {
     #[test]
     fn a_limit_holds_for_what_is_sent() {
         let receiver = port();
-        let sender = Port::bind(([127, 0, 0, 1], 0).into(), Some(10_000_000)).unwrap();
+        let sender = Port::bind(([127, 0, 0, 1], 0).into(), Limits::both(Some(10_000_000))).unwrap();
         // Half a second of 40 Mbit/s is 1 666 packets; a quarter of them may go, and one burst.
         let sent = sender.send(&train(&receiver, 1_666), || 40_000_000, |_, _| ()).unwrap();
         assert!((350..480).contains(&sent), "{sent}");

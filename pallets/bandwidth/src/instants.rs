@@ -43,9 +43,11 @@ impl<T: Config> HasRoom for Pallet<T> {
         let slots = u64::from(T::Participants::everybody(next).provider_slots).saturating_add(1);
         let drawn = u64::from(demand.providers).saturating_mul(3).div_ceil(u64::from(one_in).saturating_mul(2).max(1));
         let evaluated = Self::weight_of_evaluation(&parameters.measurement, TYPICAL_LOOKS);
-        let needed = T::WeightInfo::pass_slots(1).saturating_mul(slots).saturating_add(evaluated.saturating_mul(drawn));
+        let needed = Self::weight_of_a_slot().saturating_mul(slots).saturating_add(evaluated.saturating_mul(drawn));
         // A block does not begin with a slot that it may not be able to end.
-        let usable = T::SweepWeight::get().saturating_sub(Self::most_of_a_slot(&parameters.measurement));
+        let usable = T::SweepWeight::get()
+            .saturating_sub(T::WeightInfo::pass_slots(0))
+            .saturating_sub(Self::most_of_a_slot(&parameters.measurement));
         needed.all_lte(usable.saturating_mul(blocks.into()))
     }
 }

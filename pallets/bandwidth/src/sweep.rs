@@ -57,6 +57,10 @@ impl<T: Config> Pallet<T> {
                     open.remove(0);
                     continue;
                 }
+                // What the first slot of a block costs more than the others.
+                if meter.try_consume(T::WeightInfo::pass_slots(0)).is_err() {
+                    return;
+                }
                 instant.is_void |= Self::had_few_blocks(instant, parameters);
                 while instant.next_slot < instant.slots {
                     if !meter.can_consume(most) {
@@ -64,7 +68,7 @@ impl<T: Config> Pallet<T> {
                     }
                     let slot = instant.next_slot;
                     instant.next_slot = slot.saturating_add(1);
-                    meter.consume(T::WeightInfo::pass_slots(1));
+                    meter.consume(Self::weight_of_a_slot());
                     if let Some(Evaluated { looks, was_evicted }) = Self::evaluate_slot(slot, instant, measurement) {
                         meter.consume(Self::weight_of_evaluation(measurement, looks));
                         if was_evicted {
@@ -81,9 +85,14 @@ impl<T: Config> Pallet<T> {
     /// What passing over one slot costs at the most.
     pub(crate) fn most_of_a_slot(measurement: &Measurement) -> Weight {
         let most_looks = measurement.committee.saturating_mul(CANDIDATES_PER_MEMBER);
-        T::WeightInfo::pass_slots(1)
+        Self::weight_of_a_slot()
             .saturating_add(Self::weight_of_evaluation(measurement, most_looks))
             .saturating_add(T::WeightInfo::evict())
+    }
+
+    /// What passing over one slot more costs, if it was not drawn.
+    pub(crate) fn weight_of_a_slot() -> Weight {
+        T::WeightInfo::pass_slots(1).saturating_sub(T::WeightInfo::pass_slots(0))
     }
 
     /// What evaluating a challenge costs, whose committee took so many looks at the table of challengers.
@@ -127,8 +136,16 @@ impl<T: Config> Pallet<T> {
             },
             // The window stays as it is, but not for ever.
             None if instant.epoch.saturating_sub(window.last_measured) > UNMEASURED_FOR => {
-                window.add(0, 0, measurement.rank, measurement.window);
-                T::Participants::set_measured(slot, window.counted(), None);
+                let was_bits_per_second = window.counted();
+                let guaranteed_bits_per_second = window.add(0, 0, measurement.rank, measurement.window);
+                T::Participants::set_measured(slot, guaranteed_bits_per_second, None);
+                Self::deposit_event(Event::Measured {
+                    challenge: Challenge { epoch: instant.epoch, instant: instant.instant, slot },
+                    provider: provider.account.clone(),
+                    outcome: Outcome::default(),
+                    was_bits_per_second,
+                    guaranteed_bits_per_second,
+                });
             },
             None => (),
         }

@@ -156,7 +156,8 @@ impl<T: Config> Pallet<T> {
                 JuniorsFrom::<T>::mutate(from, |juniors| *juniors = juniors.saturating_add(1));
             }
         });
-        Self::deposit_event(Event::ChallengerActive { challenger: account.clone(), slot, from });
+        let (identity, endpoints) = (challenger.identity, challenger.endpoints.clone());
+        Self::deposit_event(Event::ChallengerActive { challenger: account.clone(), slot, from, identity, endpoints });
         Ok(())
     }
 
@@ -257,10 +258,10 @@ impl<T: Config> Pallet<T> {
             let challenger = challenger.as_mut().ok_or(Error::<T>::NotRegistered)?;
             ensure!(!challenger.is_leaving(), Error::<T>::Leaving);
             challenger.endpoints.clone_from(&endpoints);
-            Self::change_challenger(challenger, |entry| entry.endpoints.set(next, endpoints));
+            Self::change_challenger(challenger, |entry| entry.endpoints.set(next, endpoints.clone()));
             Ok::<_, Error<T>>(())
         })?;
-        Self::deposit_event(Event::EndpointsSet { challenger: account.clone() });
+        Self::deposit_event(Event::EndpointsSet { challenger: account.clone(), endpoints });
         Ok(())
     }
 

@@ -229,6 +229,12 @@ pub mod pallet {
             declared: u64,
             /// The bond that is held.
             bond: Balance,
+            /// The address family over which it is measured.
+            family: Family,
+            /// The identity of its agent.
+            identity: PeerKey,
+            /// The author whose blocks it boosts.
+            mining_author: Option<AccountId>,
         },
         /// A provider declares another capacity from the next epoch on, with this bond.
         DeclaredSet {
@@ -263,11 +269,17 @@ pub mod pallet {
             slot: u32,
             /// The first epoch in which it is drawn.
             from: EpochIndex,
+            /// The identity of its agent.
+            identity: PeerKey,
+            /// Where provers reach it.
+            endpoints: Endpoints,
         },
         /// A challenger is reached elsewhere from the next epoch on.
         EndpointsSet {
             /// The account of the challenger.
             challenger: AccountId,
+            /// Where provers reach it then.
+            endpoints: Endpoints,
         },
         /// A challenger is not drawn from the next epoch on.
         Paused {

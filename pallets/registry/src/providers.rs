@@ -78,7 +78,7 @@ impl<T: Config> Pallet<T> {
         let bond = rules.bond_of_provider(declared);
         T::Currency::hold(&HoldReason::Provider.into(), &account, bond)?;
         let slot = Self::take_slot(Role::Provider, from);
-        let entry = ProviderSlot::new(account.clone(), from, identity, family, declared, wanted, mining_author);
+        let entry = ProviderSlot::new(account.clone(), from, identity, family, declared, wanted, mining_author.clone());
         Self::join(&entry);
         ProviderSlots::<T>::insert(slot, entry);
         let provider = Provider {
@@ -90,7 +90,16 @@ impl<T: Config> Pallet<T> {
             former_identities: Default::default(),
         };
         Providers::<T>::insert(&account, provider);
-        Self::deposit_event(Event::ProviderJoined { provider: account, slot, from, declared, bond });
+        Self::deposit_event(Event::ProviderJoined {
+            provider: account,
+            slot,
+            from,
+            declared,
+            bond,
+            family,
+            identity,
+            mining_author,
+        });
         Ok(())
     }
 

@@ -108,7 +108,7 @@ mod benchmarks {
 
         // Of what was held half has vested, and most of two rewards came to it.
         assert!(Rings::<T>::get(&account).held() < before);
-        assert!(!Duties::<T>::contains_key(&account));
+        assert_eq!(Pallet::<T>::owed(&account), 0);
         Ok(())
     }
 

@@ -42,8 +42,10 @@ pub struct Challenge {
     pub slot: u32,
 }
 
-/// What came of a challenge, for people to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+/// What came of a challenge, for people to read. The default is that of one that had no committee.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Outcome {
     /// What the line took.
     pub down: Direction,

@@ -43,7 +43,7 @@ use weir_primitives::{
 };
 use weir_probe::{
     message::{Refusal, Reported, Subject},
-    port::Port,
+    port::{Limits, Port},
     time::UnixMicros,
 };
 
@@ -136,7 +136,7 @@ pub async fn run(settings: Settings) -> Fatal {
 pub fn packet_port(listen: SocketAddr) -> Result<Arc<Port>, Fatal> {
     let number = if listen.port() == 0 { 0 } else { listen.port().saturating_add(1) };
     let address = SocketAddr::new(listen.ip(), number);
-    Port::bind(address, None).map(Arc::new).map_err(|error| {
+    Port::bind(address, Limits::default()).map(Arc::new).map_err(|error| {
         Fatal(format!(
             "cannot take measurement packets on {address}, the port after that of --listen ({error}); end the process \
              that uses it, or choose another --listen"

@@ -38,7 +38,7 @@ use weir_primitives::{
 };
 use weir_probe::{
     message::{Direction, Subject, Terms},
-    port::Port,
+    port::{Limits, Port},
     share::Pace,
     time::UnixMicros,
 };
@@ -69,8 +69,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The capacity to declare, for which a bond is held.
     pub declared_bits_per_second: u64,
-    /// How much of the line is sold; all of it, if nothing is said.
-    pub limit_bits_per_second: Option<u64>,
+    /// How much of the line is sold.
+    pub limits: Limits,
     /// The author whose blocks the provider boosts.
     pub mining_author: Option<AccountId>,
     /// What is told of it.
@@ -82,8 +82,8 @@ pub struct Settings {
 /// # Errors
 ///
 /// When there is none.
-pub fn outgoing_port(listen: SocketAddr, limit_bits_per_second: Option<u64>) -> Result<Arc<Port>, Fatal> {
-    Port::bind(SocketAddr::new(listen.ip(), 0), limit_bits_per_second)
+pub fn outgoing_port(listen: SocketAddr, limits: Limits) -> Result<Arc<Port>, Fatal> {
+    Port::bind(SocketAddr::new(listen.ip(), 0), limits)
         .map(Arc::new)
         .map_err(|error| Fatal(format!("there is no UDP port to send from at {} ({error})", listen.ip())))
 }
@@ -126,7 +126,7 @@ pub fn warn_of_small_buffer(port: &Port, bits_per_second: u64) {
 
 /// Runs a provider until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
-    let port = match Port::bind(settings.listen, settings.limit_bits_per_second) {
+    let port = match Port::bind(settings.listen, settings.limits) {
         Ok(port) => Arc::new(port),
         Err(error) => {
             return Fatal(format!(
@@ -135,7 +135,7 @@ pub async fn run(settings: Settings) -> Fatal {
         ))
         },
     };
-    warn_of_small_buffer(&port, settings.limit_bits_per_second.unwrap_or(settings.declared_bits_per_second));
+    warn_of_small_buffer(&port, settings.limits.down_bits_per_second.unwrap_or(settings.declared_bits_per_second));
     let control = match Control::start(&settings.identity, &[]) {
         Ok((control, _)) => control,
         Err(error) => return error,

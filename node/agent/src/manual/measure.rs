@@ -23,7 +23,7 @@ use std::{
 use weir_primitives::measurement::estimator::{proven_bits_per_second, raw_bits_per_second, Limits, Sample as Report};
 use weir_probe::{
     message::{Direction, Subject, Terms},
-    port::Port,
+    port::{self, Port},
     time::{micros, UnixMicros},
 };
 
@@ -205,7 +205,7 @@ impl Measure {
             return Err(Fatal("with that many Byzantine challengers of so few nothing can be proven".into()));
         }
         let (control, _) = Control::start(&identity, &[])?;
-        let port = Port::bind(listen, limit).map_err(|error| {
+        let port = Port::bind(listen, port::Limits::both(limit)).map_err(|error| {
             Fatal(format!(
                 "cannot take packets on {listen} ({error}); end the process that uses it, or choose another --listen"
             ))
@@ -219,7 +219,7 @@ impl Measure {
         if let Ok(style) = ProgressStyle::with_template("{msg:28} {wide_bar} {percent:>3} %") {
             bar.set_style(style);
         }
-        let outgoing = outgoing_port(listen, limit)?;
+        let outgoing = outgoing_port(listen, port::Limits::both(limit))?;
         Ok(Self { prover: Prover { control, port: Arc::new(port), outgoing, identity }, settings, members, bar })
     }
 
