@@ -82,42 +82,77 @@ async fn hash_at(node: &Node, number: BlockNumber) -> Result<H256, Error> {
         .ok_or_else(|| Error::Connection(format!("the node has no block {number}")))
 }
 
+/// The blocks of a chain, from its beginning.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The hash of genesis.
+    genesis: H256,
+    /// The blocks after it, in their order.
+    pub blocks: Vec<Block>,
+}
+
+impl History {
+    /// Reads the blocks up to one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connection`] also when the node keeps no state of some block: it must keep that of all, with `--state-pruning archive`.
+    pub async fn read(node: &Node, until: BlockNumber) -> Result<Self, Error> {
+        Self::read_with(node, until, &ProgressBar::hidden()).await
+    }
+
+    async fn read_with(node: &Node, until: BlockNumber, progress: &ProgressBar) -> Result<Self, Error> {
+        let genesis = hash_at(node, 0).await?;
+        let mut blocks = Vec::new();
+        progress.set_length(until.into());
+        for number in 1..=until {
+            blocks.push(read(node, number).await?);
+            progress.set_position(number.into());
+        }
+        Ok(Self { genesis, blocks })
+    }
+
+    /// Keeps the books again, and compares them with what the blocks say, and with the state at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::ask`]; [`Error::Refused`] where what the chain does is not audited yet: parameters that were tuned.
+    pub async fn audit(&self, node: &Node) -> Result<Audit, Error> {
+        let genesis = Some(self.genesis);
+        let parameters: Option<Parameters> = node.ask("ConsensusApi_parameters", (), genesis).await?;
+        let parameters =
+            parameters.ok_or_else(|| Error::Refused("the chain has no parameters in its genesis".into()))?;
+        let supply: Supply = node.ask("SupplyApi_supply", (), genesis).await?;
+        let at = node.at(self.genesis).await?;
+        let deposit = at.constants().entry(runtime::constants().balances().existential_deposit());
+        let deposit = deposit.map_err(|error| wrong("the existential deposit")(&error))?;
+        let mut books = Books::new(parameters.clone(), deposit, supply.issued);
+        add_genesis_challengers(node, self.genesis, &mut books).await?;
+        self.blocks.iter().for_each(|block| books.take(block));
+        books.end();
+        let (looked, differences) = books.looked();
+        let mut differences = differences.to_vec();
+        let (until, last) = self.blocks.last().map_or((0, self.genesis), |last| (last.number, H256(last.hash)));
+        let now: Option<Parameters> = node.ask("ConsensusApi_parameters", (), Some(last)).await?;
+        if now != Some(parameters) {
+            return Err(Error::Refused("the chain's parameters were changed, which is not audited yet".into()));
+        }
+        compare_with_state(node, last, until, &books, &mut differences).await?;
+        Ok(Audit { until, looked, differences })
+    }
+}
+
 /// Audits a chain from its beginning up to a block, or up to the last one that cannot be taken back.
 ///
 /// # Errors
 ///
-/// [`Error::Connection`] also when the node keeps no state of some block: it must keep that of all, with `--state-pruning archive`.
-/// [`Error::Refused`] where what the chain does is not audited yet: parameters that were tuned.
+/// As [`History::read`] and [`History::audit`].
 pub async fn audit(node: &Node, until: Option<BlockNumber>, progress: &ProgressBar) -> Result<Audit, Error> {
     let until = match until {
         Some(until) => until,
         None => last_final(node).await?,
     };
-    let genesis = hash_at(node, 0).await?;
-    let parameters: Option<Parameters> = node.ask("ConsensusApi_parameters", (), Some(genesis)).await?;
-    let parameters = parameters.ok_or_else(|| Error::Refused("the chain has no parameters in its genesis".into()))?;
-    let supply: Supply = node.ask("SupplyApi_supply", (), Some(genesis)).await?;
-    let at = node.at(genesis).await?;
-    let deposit = at.constants().entry(runtime::constants().balances().existential_deposit());
-    let deposit = deposit.map_err(|error| wrong("the existential deposit")(&error))?;
-    let mut books = Books::new(parameters.clone(), deposit, supply.issued);
-    add_genesis_challengers(node, genesis, &mut books).await?;
-
-    progress.set_length(until.into());
-    for number in 1..=until {
-        let block = read(node, number).await?;
-        books.take(&block);
-        progress.set_position(number.into());
-    }
-    books.end();
-    let mut differences = books.looked().1.to_vec();
-    let last = hash_at(node, until).await?;
-    let now: Option<Parameters> = node.ask("ConsensusApi_parameters", (), Some(last)).await?;
-    if now != Some(parameters) {
-        return Err(Error::Refused("the chain's parameters were changed, which is not audited yet".into()));
-    }
-    compare_with_state(node, last, until, &books, &mut differences).await?;
-    Ok(Audit { until, looked: books.looked().0, differences })
+    History::read_with(node, until, progress).await?.audit(node).await
 }
 
 async fn last_final(node: &Node) -> Result<BlockNumber, Error> {

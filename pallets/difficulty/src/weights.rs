@@ -1,19 +1,29 @@
-//! Weights of `pallet-difficulty`.
+//! Weights of `pallet_difficulty`: what `benchmarking.rs` measured. Written by `scripts/weights`, not by hand.
+//!
+//! On AMD EPYC, 2026-11-27, with 20 steps and 20 repetitions, Compiled WASM.
+//!
+//! Benchmarks: BLAKE2b-256 cca0ae026bf9b84e3cbb8b941b84b80df94f0dde47e7086860e7c726949684e2.
 
-#![allow(missing_docs)]
+#![cfg_attr(rustfmt, rustfmt_skip)]
 
 use core::marker::PhantomData;
-use frame_support::weights::Weight;
+use frame_support::{traits::Get, weights::Weight};
 
+/// What the pallet's work costs.
 pub trait WeightInfo {
+    /// `on_initialize`.
     fn on_initialize() -> Weight;
 }
 
+/// What was measured, with storage at the database's price.
 pub struct MeasuredWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for MeasuredWeight<T> {
     fn on_initialize() -> Weight {
-        Weight::zero()
+        // At the fastest 130_214 ns.
+        Weight::from_parts(145_476_000, 0)
+            .saturating_add(T::DbWeight::get().reads(17))
+            .saturating_add(T::DbWeight::get().writes(11))
     }
 }
 

@@ -1,31 +1,52 @@
-//! Weights of `pallet-token`.
+//! Weights of `pallet_token`: what `benchmarking.rs` measured. Written by `scripts/weights`, not by hand.
+//!
+//! On AMD EPYC, 2026-11-27, with 20 steps and 20 repetitions, Compiled WASM.
+//!
+//! Benchmarks: BLAKE2b-256 221cab815a527b005d7952f7570ccb3e6b17bf2d97d6330e6d1710034ffb5f33.
 
-#![allow(missing_docs)]
+#![cfg_attr(rustfmt, rustfmt_skip)]
 
 use core::marker::PhantomData;
-use frame_support::weights::Weight;
+use frame_support::{traits::Get, weights::Weight};
 
+/// What the pallet's work costs.
 pub trait WeightInfo {
+    /// `on_initialize`.
     fn on_initialize() -> Weight;
+    /// `on_finalize`.
     fn on_finalize() -> Weight;
+    /// `claim`.
     fn claim() -> Weight;
+    /// `set_payee`.
     fn set_payee() -> Weight;
 }
 
+/// What was measured, with storage at the database's price.
 pub struct MeasuredWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for MeasuredWeight<T> {
     fn on_initialize() -> Weight {
-        Weight::zero()
+        // At the fastest 155_641 ns.
+        Weight::from_parts(226_085_000, 0)
+            .saturating_add(T::DbWeight::get().reads(8))
+            .saturating_add(T::DbWeight::get().writes(4))
     }
     fn on_finalize() -> Weight {
-        Weight::zero()
+        // At the fastest 56_574 ns.
+        Weight::from_parts(88_432_000, 0)
+            .saturating_add(T::DbWeight::get().reads(4))
+            .saturating_add(T::DbWeight::get().writes(3))
     }
     fn claim() -> Weight {
-        Weight::zero()
+        // At the fastest 298_513 ns.
+        Weight::from_parts(431_951_000, 0)
+            .saturating_add(T::DbWeight::get().reads(17))
+            .saturating_add(T::DbWeight::get().writes(7))
     }
     fn set_payee() -> Weight {
-        Weight::zero()
+        // At the fastest 7_121 ns.
+        Weight::from_parts(8_572_000, 0)
+            .saturating_add(T::DbWeight::get().writes(1))
     }
 }
 
