@@ -9,8 +9,10 @@ use rustix::{
     net::sockopt,
 };
 use std::{
+    fs::File,
     io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr, UdpSocket},
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     time::Duration,
 };
 
@@ -81,7 +83,7 @@ impl Socket {
 
     /// How many packets the kernel has dropped since there was no room for them in the buffer, where it tells: on Linux with `/proc`.
     pub fn lost_in_buffer(&self) -> Option<u64> {
-        let inode = rustix::fs::fstat(&self.socket).ok()?.st_ino.to_string();
+        let inode = File::from(OwnedFd::from(self.socket.try_clone().ok()?)).metadata().ok()?.ino().to_string();
         let table = if self.is_ipv6 { "/proc/self/net/udp6" } else { "/proc/self/net/udp" };
         let table = std::fs::read_to_string(table).ok()?;
         // Its columns: proc(5), and `udp4_seq_show` of the kernel; the tenth is the inode, and the last one what was dropped.

@@ -1,4 +1,4 @@
-//! The metrics of a node, as the engine registers them.
+//! The metrics of nodes and agents, as they register them.
 
 use super::{table, Page};
 use crate::Result;
@@ -10,11 +10,15 @@ use substrate_prometheus_endpoint::{
 use weir_consensus::Metrics;
 
 const SOURCE: &str = include_str!("../../../node/consensus/src/metrics.rs");
+const OF_AGENTS: &str = include_str!("../../../node/agent/src/metrics.rs");
 
 const INTRODUCTION: &str = "\
 What a node tells Prometheus, at `http://127.0.0.1:9615/metrics`, beside the `substrate_*` of the SDK. The metrics are registered in
 `node/consensus/src/metrics.rs`. One with labels is absent until there is something to count.
 [operating.md](../operating.md#metrics) says what to watch, and [grafana.json](../grafana.json) is a dashboard.";
+
+const AGENTS: &str = "\
+What an agent tells with `--prometheus`. The metrics are registered in `node/agent/src/metrics.rs`.";
 
 /// A metric.
 struct Described {
@@ -25,8 +29,15 @@ struct Described {
 
 /// The page of metrics.
 pub fn page() -> Result<Page> {
-    let metrics = described()?;
-    let missing: Vec<String> = in_source().into_iter().filter(|name| !metrics.contains_key(name)).collect();
+    let of_nodes = listed(of_nodes()?, SOURCE)?;
+    let of_agents = listed(of_agents()?, OF_AGENTS)?;
+    let body = format!("{of_nodes}\n## Agents\n\n{AGENTS}\n\n{of_agents}");
+    Ok(Page::new("metrics.md", "Metrics", INTRODUCTION, &body))
+}
+
+/// A table of metrics, which must be all that a source has.
+fn listed(metrics: BTreeMap<String, Described>, source: &str) -> Result<String> {
+    let missing: Vec<String> = in_source(source).into_iter().filter(|name| !metrics.contains_key(name)).collect();
     if !missing.is_empty() {
         return Err(format!(
             "{} would be missing in the reference of metrics; has tests/src/reference/metrics.rs all that have labels?",
@@ -38,33 +49,47 @@ pub fn page() -> Result<Page> {
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         vec![format!("`{name}`"), metric.kind, labels.join(", "), metric.help]
     });
-    Ok(Page::new("metrics.md", "Metrics", INTRODUCTION, &table(&["metric", "kind", "labels", "what it is"], rows)))
+    Ok(table(&["metric", "kind", "labels", "what it is"], rows))
 }
 
-fn described() -> Result<BTreeMap<String, Described>> {
+fn of_nodes() -> Result<BTreeMap<String, Described>> {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
+    Ok(described(&registry, &[&metrics.rejected, &metrics.banned, &metrics.verified_headers]))
+}
+
+fn of_agents() -> Result<BTreeMap<String, Described>> {
+    let registry = Registry::new();
+    let metrics = weir_agent::metrics::Metrics::register(&registry)?;
+    let labelled: [&dyn Collector; 6] = [
+        &metrics.challenges,
+        &metrics.reports,
+        &metrics.counted_bytes,
+        &metrics.refusals,
+        &metrics.own_reports,
+        &metrics.packets,
+    ];
+    Ok(described(&registry, &labelled))
+}
+
+/// What metrics say of themselves: those of a registry, and those with labels, which are not gathered before there is something to count.
+fn described(registry: &Registry, labelled: &[&dyn Collector]) -> BTreeMap<String, Described> {
     let describe = |family: &MetricFamily, labels: Vec<String>| {
         let kind = format!("{:?}", family.get_field_type()).to_lowercase();
         (family.get_name().to_string(), Described { kind, labels, help: family.get_help().to_string() })
     };
     let plain = registry.gather().into_iter().map(|family| describe(&family, Vec::new())).collect::<Vec<_>>();
-    let labelled = with_labels(&metrics).into_iter().flat_map(|metric| {
+    let labelled = labelled.iter().flat_map(|metric| {
         let families = metric.collect();
         let labels = metric.desc().into_iter().map(|desc| desc.variable_labels.clone()).collect::<Vec<_>>();
         families.iter().zip(labels).map(|(family, labels)| describe(family, labels)).collect::<Vec<_>>()
     });
-    Ok(plain.into_iter().chain(labelled).collect())
+    plain.into_iter().chain(labelled).collect()
 }
 
-/// The metrics with labels, which are not gathered before there is something to count.
-fn with_labels(metrics: &Metrics) -> [&dyn Collector; 3] {
-    [&metrics.rejected, &metrics.banned, &metrics.verified_headers]
-}
-
-/// The names of metrics in the source.
-fn in_source() -> BTreeSet<String> {
-    let source = SOURCE.split_once("#[cfg(test)]").map_or(SOURCE, |(source, _)| source);
+/// The names of metrics in a source.
+fn in_source(source: &str) -> BTreeSet<String> {
+    let source = source.split_once("#[cfg(test)]").map_or(source, |(source, _)| source);
     let name = |(at, _): (usize, &str)| source.get(at + 1..)?.split('"').next().map(ToString::to_string);
     source.match_indices("\"weir_").filter_map(name).collect()
 }
