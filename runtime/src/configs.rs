@@ -160,8 +160,8 @@ impl pallet_bandwidth::Config for Runtime {
 }
 
 parameter_types! {
-    /// A fifth of what a block can hold.
-    pub SweepWeight: Weight = MAXIMUM_BLOCK_WEIGHT / 5;
+    /// Two fifths of what a block can hold: about as many providers are passed over in time then as blocks have places for their batches.
+    pub SweepWeight: Weight = MAXIMUM_BLOCK_WEIGHT.saturating_mul(2) / 5;
 }
 
 impl pallet_registry::Config for Runtime {

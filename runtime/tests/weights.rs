@@ -1,7 +1,10 @@
 //! The weights that were measured, and the benchmarks that measured them.
 
+use pallet_bandwidth::weights::{MeasuredWeight, WeightInfo};
 use sp_io::hashing::blake2_256;
 use std::{fs, path::PathBuf};
+use weir_primitives::measurement::lottery::{committee::CANDIDATES_PER_MEMBER, instants::MOST};
+use weir_runtime::{configs::SweepWeight, genesis, Runtime};
 
 fn source(pallet: &str, file: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../pallets/{pallet}/src/{file}"));
@@ -36,4 +39,23 @@ fn every_benchmark_has_its_weight_and_every_weight_its_benchmark() {
         assert_eq!(measured, after(weights, "    fn "), "{pallet}");
         assert!(!measured.is_empty(), "{pallet}");
     }
+}
+
+/// As `has_room_for` reckons: all slots are passed over before the next instant, and half as many more are evaluated as there are on average. A block does not begin
+/// with a slot that it may not be able to end.
+#[test]
+fn a_public_network_of_two_thousand_providers_is_passed_over_in_time() {
+    type Weights = MeasuredWeight<Runtime>;
+    let measurement = genesis::testnet().measurement;
+    let (providers, looks) = (2_000, 32);
+    let slot = Weights::pass_slots(1) - Weights::pass_slots(0);
+    let evaluated = Weights::evaluate(measurement.committee) + Weights::look(looks);
+    let longest = Weights::evaluate(measurement.committee)
+        + Weights::look(measurement.committee * CANDIDATES_PER_MEMBER)
+        + Weights::evict()
+        + slot;
+    let usable = SweepWeight::get() - longest - Weights::pass_slots(0);
+    let blocks = measurement.epoch_blocks / MOST;
+    let needed = slot * providers + evaluated * (providers * 3 / (2 * u64::from(MOST)));
+    assert!(needed.all_lte(usable * u64::from(blocks)), "{needed} of {}", usable * u64::from(blocks));
 }
