@@ -56,13 +56,14 @@ pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, E
     let said = match action {
         Action::Leave(role) => {
             actor.submit(node, &registry().leave(in_call(role))).await?;
-            match leaves_at(node, actor.account(), role).await? {
+            // What was done is done, whether or not more can be said of it.
+            match leaves_at(node, actor.account(), role).await.unwrap_or_default() {
                 Some((bond, block)) => format!(
                     "left; its bond of {} can be taken back from block {block} on, with 'weir-agent withdraw {}'",
                     weir(bond),
                     name(role)
                 ),
-                None => "left, and got its bond back".into(),
+                None => "left; a challenger that only waited has its bond back".into(),
             }
         },
         Action::Withdraw(account, role) => {
@@ -91,7 +92,8 @@ pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, E
         },
         Action::Declare(bits_per_second) => {
             actor.submit(node, &registry().set_declared(bits_per_second)).await?;
-            let status: Option<ProviderStatus> = node.ask("MeasurementApi_provider", actor.account(), None).await?;
+            let status: Option<ProviderStatus> =
+                node.ask("MeasurementApi_provider", actor.account(), None).await.unwrap_or_default();
             format!(
                 "declares {} from the next epoch on, with a bond of {}",
                 rate::show(bits_per_second),

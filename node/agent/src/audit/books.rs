@@ -34,8 +34,8 @@ const BILLIONTH: u128 = 1_000_000_000;
 
 /// So many billionths of an amount, rounded down.
 fn part(amount: Balance, billionths: u128) -> Balance {
-    let product = U256::from(amount) * U256::from(billionths) / U256::from(BILLIONTH);
-    product.as_u128()
+    // Less than the amount: it fits.
+    (U256::from(amount) * U256::from(billionths) / U256::from(BILLIONTH)).low_u128()
 }
 
 /// Something that happened.
@@ -357,7 +357,7 @@ impl Books {
 
     /// What an account has earned by capacity and duties and was not paid yet.
     pub fn owed(&self, account: &AccountId) -> Balance {
-        let capacity = self.capacity.get(account).map_or(0, |it| (it.owed >> 64).as_u128());
+        let capacity = self.capacity.get(account).map_or(0, |it| (it.owed >> 64).low_u128());
         capacity + self.duties.get(account).map_or(0, |it| it.owed)
     }
 
@@ -424,7 +424,8 @@ impl Books {
         let due: Vec<_> = self
             .instants
             .iter()
-            .filter(|((epoch, _), it)| !it.is_void && it.one_in == 1 && epoch + 2 <= self.epoch)
+            .filter(|(_, it)| !it.is_void && it.one_in == 1 && !self.has_few_blocks(it))
+            .filter(|((epoch, _), _)| epoch.saturating_add(2) <= self.epoch)
             .map(|(key, _)| *key)
             .collect();
         for (epoch, instant) in due {
@@ -442,10 +443,10 @@ impl Books {
     fn take_date(&mut self, block: &Block) {
         let measurement = &self.parameters.measurement;
         for it in self.instants.values_mut() {
-            if it.block + 1 == block.number {
+            if it.block.checked_add(1) == Some(block.number) {
                 it.is_void |= block.timestamp > it.start.saturating_sub(measurement.notice / 2);
             }
-            if it.block < block.number && block.timestamp <= it.start + measurement.report_deadline {
+            if it.block < block.number && block.timestamp <= it.start.saturating_add(measurement.report_deadline) {
                 it.blocks += 1;
             }
         }
@@ -462,12 +463,12 @@ impl Books {
         event: &Event,
         started: Option<(EpochIndex, BlockNumber, u32)>,
     ) {
-        let next = self.epoch + 1;
+        let next = self.epoch.saturating_add(1);
         match event {
             Event::EpochStarted { index, first, blocks, .. } => {
                 self.expect("the epoch", *index, self.epoch);
                 self.expect("the first block of the epoch", *first, if *index == 0 { 0 } else { self.number });
-                self.epoch_end = first + blocks;
+                self.epoch_end = first.saturating_add(*blocks);
             },
             Event::SnapshotTaken { epoch, from, total } => {
                 self.expect("the epoch of a snapshot", *epoch, self.epoch);
@@ -480,7 +481,11 @@ impl Books {
                 self.budget(blocks, *per_block, *capacity, *scheduled);
             },
             Event::InstantOpened { epoch, instant, start } => {
-                self.expect("the start of an instant", *start, block.timestamp + self.parameters.measurement.notice);
+                self.expect(
+                    "the start of an instant",
+                    *start,
+                    block.timestamp.saturating_add(self.parameters.measurement.notice),
+                );
                 let one_in = if self.parameters.measurement.instants > 0 { 1 } else { 0 };
                 let opened =
                     Instant { start: *start, block: block.number, seed: None, blocks: 0, is_void: false, one_in };
@@ -488,10 +493,9 @@ impl Books {
             },
             Event::Reported { challenge, place, report } => {
                 let key = (challenge.epoch, challenge.instant, challenge.slot);
-                let in_time = self
-                    .instants
-                    .get(&(challenge.epoch, challenge.instant))
-                    .is_some_and(|it| block.timestamp <= it.start + self.parameters.measurement.report_deadline);
+                let in_time = self.instants.get(&(challenge.epoch, challenge.instant)).is_some_and(|it| {
+                    block.timestamp <= it.start.saturating_add(self.parameters.measurement.report_deadline)
+                });
                 if !in_time {
                     self.differ(format!("a report of {challenge:?} came too late, or of no instant"));
                 }
@@ -538,7 +542,7 @@ impl Books {
     // Who takes part.
 
     fn join(&mut self, joined: &Joined) {
-        let next = self.epoch + 1;
+        let next = self.epoch.saturating_add(1);
         self.expect("the first epoch of a provider", joined.from, next);
         let growth = self.parameters.measurement.growth_step_bits_per_second;
         self.providers.push(Provider {
@@ -560,7 +564,7 @@ impl Books {
 
     /// Changes a provider from the next epoch on, and what follows from that.
     fn change(&mut self, account: &AccountId, change: impl FnOnce(&mut Provider)) {
-        let next = self.epoch + 1;
+        let next = self.epoch.saturating_add(1);
         let growth = self.parameters.measurement.growth_step_bits_per_second;
         let Some(provider) = self.providers.iter_mut().rev().find(|it| it.account == *account) else {
             return self.differ(format!("{account} changes, and never joined"));
@@ -569,7 +573,7 @@ impl Books {
         let declared = provider.declared.last().copied().unwrap_or(0);
         let guaranteed = provider.guaranteed.last().copied().unwrap_or(0).min(declared);
         provider.guaranteed.set(next, guaranteed);
-        provider.wanted.set(next, declared.min((2 * guaranteed).max(growth)));
+        provider.wanted.set(next, declared.min(guaranteed.saturating_mul(2).max(growth)));
         let units = provider.guaranteed_in(next);
         let share = self.capacity.entry(account.clone()).or_default();
         if share.units != units {
@@ -581,7 +585,7 @@ impl Books {
     fn add_challenger(&mut self, account: AccountId, slot: u32, from: EpochIndex, endpoints: &Endpoints) {
         let slots = self.challenger_slots.last().copied().unwrap_or(0);
         if slot >= slots {
-            self.challenger_slots.set(from, slot + 1);
+            self.challenger_slots.set(from, slot.saturating_add(1));
         }
         let prefixes = ByEpoch::new(0, prefixes(endpoints));
         self.challengers.push(Challenger { account, slot, from, until: None, prefixes });
@@ -594,7 +598,7 @@ impl Books {
         let provider = self.provider(challenge)?;
         let measurement = &self.parameters.measurement;
         let is_active = |it: &&Challenger| it.from <= epoch && it.until.is_none_or(|until| epoch < until);
-        let is_senior = |it: &Challenger| it.from == 0 || epoch - it.from >= JUNIOR_EPOCHS;
+        let is_senior = |it: &Challenger| it.from == 0 || epoch.saturating_sub(it.from) >= JUNIOR_EPOCHS;
         let seniors = self.challengers.iter().filter(is_active).filter(|it| is_senior(it)).count();
         let wanted = measurement.committee as usize;
         let most_juniors = match measurement.groups_prefixes && seniors >= SENIORS_TO_LIMIT_JUNIORS {
@@ -676,7 +680,7 @@ impl Books {
 
         let counted = if committee.is_some() { [judged.down.counted, judged.up.counted] } else { [0, 0] };
         let (rank, window) = (self.parameters.measurement.rank, self.parameters.measurement.window);
-        let next = self.epoch + 1;
+        let next = self.epoch.saturating_add(1);
         let is_measured = |it: &&mut Provider| it.slot == challenge.slot && it.is_active(challenge.epoch);
         let Some(provider) = self.providers.iter_mut().find(is_measured) else { return };
         for (index, counted) in counted.into_iter().enumerate() {
@@ -758,7 +762,7 @@ impl Books {
             let (least, tolerance) = (measurement.least_time_us, measurement.clock_tolerance_us);
             let shown = proven(byzantine, &|elapsed, _| elapsed.max(least) + tolerance);
             let raw = proven(0, &|elapsed, round_trip| elapsed.saturating_sub(round_trip).max(least));
-            let most = (2 * guaranteed).max(measurement.growth_step_bits_per_second);
+            let most = guaranteed.saturating_mul(2).max(measurement.growth_step_bits_per_second);
             Direction { proven: shown, counted: shown.min(declared).min(most), raw }
         };
         let down = direction(&|it| (it.down_bytes, it.down_elapsed_us), guaranteed[0]);
@@ -781,9 +785,18 @@ impl Books {
 
     /// What the books have an epoch of so many blocks issue: everything, and for each block.
     fn emission(&self, blocks: u32) -> (Balance, Balance) {
-        let left = CAP - self.issued - self.promised;
-        let emission = (left * u128::from(blocks) / u128::from(self.parameters.token.emission_divisor)).min(left);
-        (emission, part(part(emission, 400_000_000), 900_000_000) / u128::from(blocks))
+        let left = CAP.saturating_sub(self.issued).saturating_sub(self.promised);
+        let divisor = u128::from(self.parameters.token.emission_divisor.max(1));
+        let emission = (left.saturating_mul(blocks.into()) / divisor).min(left);
+        (emission, part(part(emission, 400_000_000), 900_000_000) / u128::from(blocks.max(1)))
+    }
+
+    /// Whether there are enough seniors in an epoch for capacity to be paid and blocks to be boosted.
+    fn is_paid(&self, epoch: EpochIndex) -> bool {
+        let is_active = |it: &&Challenger| it.from <= epoch && it.until.is_none_or(|until| epoch < until);
+        let is_senior = |it: &&Challenger| it.from == 0 || epoch.saturating_sub(it.from) >= JUNIOR_EPOCHS;
+        let seniors = self.challengers.iter().filter(is_active).filter(is_senior).count();
+        seniors >= self.parameters.measurement.least_seniors as usize
     }
 
     fn budget(&mut self, blocks: u32, per_block: Balance, capacity: Balance, scheduled: Balance) {
@@ -793,19 +806,17 @@ impl Books {
         let own_capacity = part(emission, 350_000_000);
         self.expect("the reward of a block", per_block, own_per_block);
         self.expect("the capacity of an epoch", capacity, own_capacity);
-        self.expect("the schedule", scheduled, self.issued + self.promised + emission);
+        self.expect("the schedule", scheduled, self.issued.saturating_add(self.promised).saturating_add(emission));
         self.per_block = own_per_block;
 
         let is_active = |it: &&Challenger| it.from <= epoch && it.until.is_none_or(|until| epoch < until);
-        let is_senior = |it: &&Challenger| it.from == 0 || epoch - it.from >= JUNIOR_EPOCHS;
         let challengers = self.challengers.iter().filter(is_active).count() as u128;
-        let seniors = self.challengers.iter().filter(is_active).filter(is_senior).count() as u32;
+        let is_paid = self.is_paid(epoch);
         let active: Vec<&Provider> = self.providers.iter().filter(|it| it.is_active(epoch)).collect();
         let providers = active.len() as u128;
         let wanted: u128 = active.iter().map(|it| u128::from(it.wanted.at(epoch).copied().unwrap_or(0))).sum();
         let (measurement, registry) = (&self.parameters.measurement, &self.parameters.registry);
         let instants = u128::from(measurement.instants.max(1));
-        let is_paid = seniors >= measurement.least_seniors;
 
         if is_paid {
             let all: u128 = self.capacity.values().map(|it| u128::from(it.units)).sum();
@@ -815,7 +826,7 @@ impl Books {
                 share.owed += rate * U256::from(share.units);
             }
             let shared = rate * U256::from(all);
-            self.promised += (shared >> 64).as_u128() + u128::from(shared.low_u64() > 0);
+            self.promised += (shared >> 64).low_u128() + u128::from(shared.low_u64() > 0);
         }
         let most = part(registry.challenger_bond, 2_000_000);
         let budget = part(emission, 50_000_000).min(most * challengers);
@@ -866,7 +877,7 @@ impl Books {
 
     fn pay_capacity(&mut self, provider: &AccountId) {
         let Some(share) = self.capacity.get_mut(provider) else { return };
-        let owed = (share.owed >> 64).as_u128();
+        let owed = (share.owed >> 64).low_u128();
         if owed / 5 < self.existential_deposit {
             return;
         }
@@ -877,7 +888,7 @@ impl Books {
 
     /// Finds what was paid among what the chain says.
     fn pay(&mut self, account: &AccountId, reason: Reason, gross: Balance) {
-        self.promised -= gross;
+        self.promised = self.promised.saturating_sub(gross);
         let paid = self.unexplained.iter().position(|it| it.account == *account && it.reason == reason);
         match paid.map(|index| self.unexplained.remove(index)) {
             Some(reward) => self.expect(&format!("what {account} got for {reason:?}"), reward.gross, gross),
@@ -887,10 +898,10 @@ impl Books {
 
     fn rewarded(&mut self, block: &Block, extrinsic: Option<u32>, reward: &Reward) {
         self.looked.rewards += 1;
-        self.looked.rewarded += reward.gross;
-        self.issued += reward.gross;
+        self.looked.rewarded = self.looked.rewarded.saturating_add(reward.gross);
+        self.issued = self.issued.saturating_add(reward.gross);
         self.expect("the free fifth of a reward", reward.liquid, reward.gross / 5);
-        self.expect("the rest of a reward", reward.vesting, reward.gross - reward.gross / 5);
+        self.expect("the rest of a reward", reward.vesting, reward.gross.saturating_sub(reward.gross / 5));
         match reward.reason {
             Reason::Block => {
                 self.expect("the reward of a block", reward.gross, self.per_block);
@@ -900,7 +911,7 @@ impl Books {
                 let each = self.batch_each.min(self.batch_left);
                 self.expect("the reward of a batch", reward.gross, each);
                 self.expect("who is rewarded for a batch", &reward.account, &block.author);
-                self.batch_left -= each;
+                self.batch_left = self.batch_left.saturating_sub(each);
                 let reported = block.events.iter().filter(|(by, _)| *by == extrinsic).find_map(|(_, it)| match it {
                     Event::Reported { challenge, .. } => Some((challenge.epoch, challenge.instant, challenge.slot)),
                     _ => None,
@@ -944,6 +955,9 @@ impl Books {
             if made {
                 *shares.entry(author.clone()).or_insert(0) += provider.guaranteed_in(epoch);
             }
+        }
+        if !self.is_paid(epoch) {
+            shares.clear();
         }
         let own: u128 = shares.values().map(|share: &u64| u128::from(*share)).sum();
         self.expect("the bandwidth behind all authors", total, own);

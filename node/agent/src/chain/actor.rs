@@ -56,7 +56,10 @@ impl Actor {
             .ok_or_else(|| Error::Refused("the proxy did nothing".into()))?;
         match executed.field_bytes().split_first() {
             Some((0, _)) => Ok(events),
-            Some((_, error)) => Err(Error::Refused(node.explain_dispatch(error).await?)),
+            Some((_, error)) => {
+                let why = node.explain_dispatch(error).await;
+                Err(Error::Refused(why.unwrap_or_else(|_| "the call was made for the account, and failed".into())))
+            },
             None => Err(Error::Connection("the node tells of an event that is cut off".into())),
         }
     }

@@ -259,7 +259,7 @@ impl Own {
     /// The challenge that a prover speaks of, if it is known already.
     fn known(&self, subject: &Subject) -> Option<OpenChallenge> {
         let Subject::Chain { seed, provider, .. } = *subject else { return None };
-        self.open.lock().get(&(seed, provider)).cloned()
+        self.open.lock().get(&(seed, provider)).filter(|open| open.deadline > now_ms()).cloned()
     }
 
     /// The challenge that a prover speaks of, as our node has it.
@@ -276,7 +276,7 @@ impl Own {
             return Err(Refusal::Busy);
         }
         let prefix = Prefix::of(*from.first().ok_or(Refusal::OtherAddress)?);
-        let _turn = self.turns.take(prefix).await;
+        let _turn = self.turns.take(prefix).await.ok_or(Refusal::Busy)?;
         let found = open_challenge(&node, &AccountId::new(provider), &seed).await.map_err(|error| {
             log::debug!("{}: {error}", node.url);
             Refusal::Internal

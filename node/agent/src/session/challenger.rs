@@ -292,9 +292,22 @@ impl<H: Host> Challenger<H> {
             },
             ToChallenger::Invite(subject) => {
                 let from = whereabouts.addresses();
-                let admission = self.host.admit(peer, &from, &subject).await?;
-                whereabouts.admit(Instant::now() + MAX_AHEAD + ADMITTED_AFTER);
                 let seen = comparison.best().ok_or(Broken::OutOfTurn)?;
+                // Who goes away waits for no answer: the doors count only those who are there.
+                let admission = tokio::select! {
+                    admission = self.host.admit(peer, &from, &subject) => admission?,
+                    said = channel.receive::<ToChallenger>(MAX_TO_CHALLENGER_BYTES, Duration::MAX) => {
+                        return Err(said.err().unwrap_or(Broken::OutOfTurn).into());
+                    },
+                };
+                // By hand anybody may come, and nobody is kept.
+                let start = admission.terms.start;
+                if admission.then_up.is_some()
+                    && start > UnixMicros::now()
+                    && start <= UnixMicros::now().after(MAX_AHEAD)
+                {
+                    whereabouts.admit(start.instant() + ADMITTED_AFTER);
+                }
                 self.check_clocks(seen, admission.clocks)?;
                 self.measure(peer, &from, channel, &subject, &admission, seen.round_trip).await?;
                 Ok(Step::Measured)

@@ -12,12 +12,12 @@ use libp2p::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
     net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use weir_primitives::measurement::lottery::groups::Prefix;
 
@@ -27,6 +27,8 @@ const MAX_INCOMING: usize = 512;
 const MAX_HANDSHAKES: usize = 512;
 /// The most connections with one peer.
 const MAX_PER_PEER: usize = 2;
+/// How old a connection is that gives way to one of a prefix with as many: who holds a place for nothing must win it again and again.
+const STALE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Connection {
@@ -36,6 +38,8 @@ struct Connection {
     is_incoming: bool,
     /// Which one it is, counted over all.
     number: u64,
+    /// When it was opened.
+    since: Instant,
     /// Until when the peer was let into something.
     admitted_until: Option<Instant>,
     /// Whether it is being closed.
@@ -52,8 +56,6 @@ struct Table {
 /// Why a connection is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Full {
-    #[error("the peer has as many connections as it may")]
-    Peer,
     #[error("there are as many connections as there may be")]
     All,
     #[error("there are as many handshakes as there may be")]
@@ -67,8 +69,11 @@ impl Table {
 
     /// Whether a peer may connect, and which connection must be closed for that.
     fn make_room(&self, peer: PeerId, ip: IpAddr, now: Instant) -> Result<Option<ConnectionId>, Full> {
-        if self.live().filter(|(_, it)| it.peer == peer).count() >= MAX_PER_PEER {
-            return Err(Full::Peer);
+        let own: Vec<_> = self.live().filter(|(_, it)| it.peer == peer).collect();
+        if own.len() >= MAX_PER_PEER {
+            // Where a router gave it another port, the old ones are dead.
+            let oldest = own.into_iter().min_by_key(|(_, it)| it.number);
+            return oldest.map(|(id, _)| Some(*id)).ok_or(Full::All);
         }
         if self.live().filter(|(_, it)| it.is_incoming).count() < MAX_INCOMING {
             return Ok(None);
@@ -82,9 +87,11 @@ impl Table {
             }
         }
         let own = crowds.get(&Prefix::of(ip)).map_or(0, |(count, ..)| *count);
-        let (count, _, oldest) = crowds.into_values().max_by_key(|(count, ..)| *count).ok_or(Full::All)?;
-        // Where it would only change places with another one as good, it does not.
-        if count > own + 1 {
+        let most_crowded = crowds.into_values().max_by_key(|(count, number, _)| (*count, std::cmp::Reverse(*number)));
+        let (count, _, oldest) = most_crowded.ok_or(Full::All)?;
+        let is_stale = |id| self.connections.get(id).is_some_and(|it| now.saturating_duration_since(it.since) > STALE);
+        // With one just as good it changes places only if that one has done nothing for long.
+        if count > own + 1 || (count == own + 1 && is_stale(&oldest)) {
             Ok(Some(oldest))
         } else {
             Err(Full::All)
@@ -94,7 +101,8 @@ impl Table {
     fn insert(&mut self, id: ConnectionId, peer: PeerId, ip: IpAddr, is_incoming: bool) {
         self.opened += 1;
         let number = self.opened;
-        let connection = Connection { peer, ip, is_incoming, number, admitted_until: None, is_closing: false };
+        let since = Instant::now();
+        let connection = Connection { peer, ip, is_incoming, number, since, admitted_until: None, is_closing: false };
         self.connections.insert(id, connection);
     }
 }
@@ -121,7 +129,8 @@ impl Connections {
 #[derive(Default)]
 pub(crate) struct Doors {
     connections: Connections,
-    handshakes: HashSet<ConnectionId>,
+    /// Those under way, each with the prefix that it says it comes from.
+    handshakes: HashMap<ConnectionId, Option<Prefix>>,
     to_close: VecDeque<(PeerId, ConnectionId)>,
 }
 
@@ -149,13 +158,15 @@ impl NetworkBehaviour for Doors {
         &mut self,
         id: ConnectionId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        // Where it comes from is not proven yet.
-        if self.handshakes.len() >= MAX_HANDSHAKES {
+        // Not proven yet; but a host that does not forge its address never has more than half.
+        let prefix = ip_of(remote).map(Prefix::of);
+        let of_prefix = self.handshakes.values().filter(|it| **it == prefix).count();
+        if of_prefix >= MAX_HANDSHAKES.saturating_sub(self.handshakes.len()) {
             return Err(ConnectionDenied::new(Full::Handshakes));
         }
-        self.handshakes.insert(id);
+        self.handshakes.insert(id, prefix);
         Ok(())
     }
 
@@ -226,7 +237,6 @@ impl NetworkBehaviour for Doors {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn address(prefix: u16, host: u8) -> IpAddr {
         let [high, low] = prefix.to_be_bytes();
@@ -281,7 +291,33 @@ mod tests {
             assert_eq!(table.make_room(peer, ip, Instant::now()), Ok(None));
             table.insert(ConnectionId::new_unchecked(number), peer, ip, true);
         }
-        assert_eq!(table.make_room(peer, ip, Instant::now()), Err(Full::Peer));
+        // A third one takes the place of its first, and of nobody else's.
+        assert_eq!(table.make_room(peer, ip, Instant::now()), Ok(Some(ConnectionId::new_unchecked(0))));
+    }
+
+    #[test]
+    fn who_holds_every_place_from_as_many_prefixes_must_win_them_again_and_again() {
+        let mut table = Table::default();
+        for prefix in 0..MAX_INCOMING as u16 {
+            come(&mut table, address(prefix, 1)).unwrap();
+        }
+        let newcomer = |table: &Table, now| table.make_room(PeerId::random(), address(5_000, 1), now);
+        assert_eq!(newcomer(&table, Instant::now()), Err(Full::All));
+        assert!(matches!(newcomer(&table, Instant::now() + 2 * STALE), Ok(Some(_))));
+    }
+
+    #[test]
+    fn a_host_that_ends_no_handshake_leaves_half_of_them_to_others() {
+        let mut doors = Doors::default();
+        let own = Multiaddr::empty();
+        let mut begin = |number: usize, from: &str| {
+            let remote: Multiaddr = from.parse().unwrap();
+            doors.handle_pending_inbound_connection(ConnectionId::new_unchecked(number), &own, &remote).is_ok()
+        };
+        let taken = (0..10 * MAX_HANDSHAKES).filter(|number| begin(*number, "/ip4/10.0.1.1/udp/1/quic-v1")).count();
+        assert_eq!(taken, MAX_HANDSHAKES / 2);
+        let honest = (0..100).filter(|n| begin(100_000 + n, &format!("/ip4/10.1.{n}.1/udp/1/quic-v1"))).count();
+        assert_eq!(honest, 100);
     }
 
     proptest! {
