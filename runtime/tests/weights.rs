@@ -57,5 +57,26 @@ fn a_public_network_of_two_thousand_providers_is_passed_over_in_time() {
     let usable = SweepWeight::get() - longest - Weights::pass_slots(0);
     let blocks = measurement.epoch_blocks / MOST;
     let needed = slot * providers + evaluated * (providers * 3 / (2 * u64::from(MOST)));
-    assert!(needed.all_lte(usable * u64::from(blocks)), "{needed} of {}", usable * u64::from(blocks));
+    let usable = usable.saturating_mul(blocks.into());
+    assert!(needed.all_lte(usable), "{needed} of {usable}");
+}
+
+#[test]
+fn the_hooks_of_a_block_that_begins_an_epoch_leave_two_fifths_of_it_to_others() {
+    use pallet_difficulty::weights::WeightInfo as _;
+    use pallet_token::weights::WeightInfo as _;
+    type Bandwidth = MeasuredWeight<Runtime>;
+    type Difficulty = pallet_difficulty::weights::MeasuredWeight<Runtime>;
+    type Token = pallet_token::weights::MeasuredWeight<Runtime>;
+    let hooks = [
+        SweepWeight::get(),
+        Bandwidth::on_initialize(),
+        Bandwidth::start_epoch(),
+        Difficulty::on_initialize(),
+        Token::on_initialize(),
+        Token::on_finalize(),
+    ];
+    let hooks: u64 = hooks.iter().map(|weight| weight.ref_time()).sum();
+    let block = weir_runtime::configs::RuntimeBlockWeights::get().max_block.ref_time();
+    assert!(hooks <= block / 5 * 3, "{hooks} of {block} ps");
 }

@@ -29,11 +29,19 @@ pub enum Lie {
     LargerSnapshot,
     /// An author spent credit that it did not have.
     UnearnedCredit,
+    /// A block was rewarded twice.
+    TwoBlockRewards,
+    /// A reward went to somebody else.
+    OtherPayee,
+    /// An epoch is longer than epochs are.
+    LongerEpoch,
+    /// A challenger is a senior from the start.
+    SeniorAtOnce,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::LargerReport,
         Self::NoReport,
         Self::BetterOutcome,
@@ -46,6 +54,10 @@ impl Lie {
         Self::LargerBudget,
         Self::LargerSnapshot,
         Self::UnearnedCredit,
+        Self::TwoBlockRewards,
+        Self::OtherPayee,
+        Self::LongerEpoch,
+        Self::SeniorAtOnce,
     ];
 
     /// Tells the lie about the first thing that it can be told of, and says whether there was one.
@@ -58,6 +70,10 @@ impl Lie {
             }
             let told = block.events.iter_mut().position(|(_, event)| self.tell_of(event, author.as_ref()));
             let Some(index) = told else { continue };
+            if self == Self::TwoBlockRewards {
+                let twice = block.events[index].clone();
+                block.events.insert(index, twice);
+            }
             if matches!(self, Self::NoReport | Self::NoChallenge) {
                 block.events.remove(index);
             }
@@ -84,6 +100,10 @@ impl Lie {
             },
             (Self::LargerBudget, Event::EpochBudget { capacity, .. }) => *capacity += 1,
             (Self::LargerSnapshot, Event::SnapshotTaken { total, .. }) if *total > 0 => *total += 1,
+            (Self::TwoBlockRewards, Event::Rewarded(reward)) if reward.reason == Reason::Block => (),
+            (Self::OtherPayee, Event::Rewarded(reward)) => reward.payee = [9; 32].into(),
+            (Self::LongerEpoch, Event::EpochStarted { blocks, .. }) => *blocks += 1,
+            (Self::SeniorAtOnce, Event::ChallengerActive { from, .. }) => *from = 0,
             _ => return false,
         }
         true

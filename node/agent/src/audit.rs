@@ -122,6 +122,7 @@ impl History {
         let parameters: Option<Parameters> = node.ask("ConsensusApi_parameters", (), genesis).await?;
         let parameters =
             parameters.ok_or_else(|| Error::Refused("the chain has no parameters in its genesis".into()))?;
+        parameters.check().map_err(|error| Error::Refused(format!("the chain's parameters are wrong: {error}")))?;
         let supply: Supply = node.ask("SupplyApi_supply", (), genesis).await?;
         let at = node.at(self.genesis).await?;
         let deposit = at.constants().entry(runtime::constants().balances().existential_deposit());
@@ -162,7 +163,7 @@ async fn last_final(node: &Node) -> Result<BlockNumber, Error> {
     BlockNumber::try_from(number).map_err(|error| wrong("the last block")(&error))
 }
 
-/// What the state says at the end, where it can be asked: credit, what is guaranteed, and what is owed.
+/// What the state says at the end, where it can be asked: what was issued, credit, and what is guaranteed.
 async fn compare_with_state(
     node: &Node,
     last: H256,
@@ -171,6 +172,10 @@ async fn compare_with_state(
     differences: &mut Vec<Difference>,
 ) -> Result<(), Error> {
     let mut differ = |what: String| differences.push(Difference { block: until, what });
+    let supply: Supply = node.ask("SupplyApi_supply", (), Some(last)).await?;
+    if supply.issued != books.issued() {
+        differ(format!("{} planck were issued, and it should be {}", supply.issued, books.issued()));
+    }
     for author in books.authors() {
         let next: Option<NextBlock> = node.ask("ConsensusApi_next_block", &author, Some(last)).await?;
         let chain = next.map_or(0, |next| next.spendable.deconstruct());
@@ -311,8 +316,12 @@ fn understand(pallet: &str, name: &str, mut fields: &[u8]) -> Result<Option<Even
         },
         ("Token", "Rewarded") => {
             type Fields = (AccountId, AccountId, u8, Balance, Balance, Balance);
-            let (account, _, for_what, gross, liquid, vesting): Fields = Decode::decode(input)?;
-            Event::Rewarded(Reward { account, reason: reason(for_what)?, gross, liquid, vesting })
+            let (account, payee, for_what, gross, liquid, vesting): Fields = Decode::decode(input)?;
+            Event::Rewarded(Reward { account, payee, reason: reason(for_what)?, gross, liquid, vesting })
+        },
+        ("Token", "PayeeSet") => {
+            let (account, payee) = Decode::decode(input)?;
+            Event::PayeeSet { account, payee }
         },
         ("Token", "RewardLost") => {
             let (account, for_what, gross): (AccountId, u8, Balance) = Decode::decode(input)?;

@@ -90,6 +90,10 @@ pub enum Event {
         account: AccountId,
         role: Role,
     },
+    PayeeSet {
+        account: AccountId,
+        payee: Option<AccountId>,
+    },
     SnapshotTaken {
         epoch: EpochIndex,
         from: BlockNumber,
@@ -136,6 +140,7 @@ pub enum Reason {
 #[allow(missing_docs, reason = "it is an event of the token")]
 pub struct Reward {
     pub account: AccountId,
+    pub payee: AccountId,
     pub reason: Reason,
     pub gross: Balance,
     pub liquid: Balance,
@@ -300,6 +305,9 @@ pub struct Books {
     number: BlockNumber,
     /// Rewards of this block for capacity and duties that nothing has explained yet.
     unexplained: Vec<Reward>,
+    payees: BTreeMap<AccountId, AccountId>,
+    timestamp: u64,
+    block_rewards: u32,
 }
 
 impl Books {
@@ -333,6 +341,9 @@ impl Books {
             differences: Vec::new(),
             number: 0,
             unexplained: Vec::new(),
+            payees: BTreeMap::new(),
+            timestamp: 0,
+            block_rewards: 0,
         };
         books.per_block = books.emission(blocks).1;
         books
@@ -355,10 +366,9 @@ impl Books {
         (credit / BILLIONTH).min(BILLIONTH) as u32
     }
 
-    /// What an account has earned by capacity and duties and was not paid yet.
-    pub fn owed(&self, account: &AccountId) -> Balance {
-        let capacity = self.capacity.get(account).map_or(0, |it| (it.owed >> 64).low_u128());
-        capacity + self.duties.get(account).map_or(0, |it| it.owed)
+    /// Everything that was issued, genesis included, in planck.
+    pub fn issued(&self) -> Balance {
+        self.issued
     }
 
     /// Everybody who ever had a share of credit.
@@ -390,6 +400,8 @@ impl Books {
     /// Takes the next block.
     pub fn take(&mut self, block: &Block) {
         self.number = block.number;
+        self.timestamp = block.timestamp;
+        self.block_rewards = 0;
         self.looked.blocks += 1;
         if block.number >= self.epoch_end {
             self.epoch += 1;
@@ -407,6 +419,7 @@ impl Books {
         for reward in std::mem::take(&mut self.unexplained) {
             self.claimed(&reward);
         }
+        self.expect("how often the block was rewarded", self.block_rewards, 1);
         // The next block gives the instants of this one their seeds.
         for ((epoch, instant), it) in &mut self.instants {
             if it.block == block.number {
@@ -466,6 +479,8 @@ impl Books {
         let next = self.epoch.saturating_add(1);
         match event {
             Event::EpochStarted { index, first, blocks, .. } => {
+                let length = self.parameters.measurement.epoch_blocks;
+                self.expect("the length of an epoch", *blocks, length);
                 self.expect("the epoch", *index, self.epoch);
                 self.expect("the first block of the epoch", *first, if *index == 0 { 0 } else { self.number });
                 self.epoch_end = first.saturating_add(*blocks);
@@ -489,7 +504,9 @@ impl Books {
                 let one_in = if self.parameters.measurement.instants > 0 { 1 } else { 0 };
                 let opened =
                     Instant { start: *start, block: block.number, seed: None, blocks: 0, is_void: false, one_in };
-                self.instants.insert((*epoch, *instant), opened);
+                if self.instants.insert((*epoch, *instant), opened).is_some() {
+                    self.differ(format!("instant {epoch}/{instant} was opened twice"));
+                }
             },
             Event::Reported { challenge, place, report } => {
                 let key = (challenge.epoch, challenge.instant, challenge.slot);
@@ -516,6 +533,7 @@ impl Books {
                 self.change(provider, |it| it.author.set(next, author));
             },
             Event::ChallengerActive { challenger, slot, from, endpoints } => {
+                self.expect("the first epoch of a challenger", *from, next);
                 self.add_challenger(challenger.clone(), *slot, *from, endpoints);
             },
             Event::EndpointsSet { challenger, endpoints } => {
@@ -524,7 +542,10 @@ impl Books {
                     it.prefixes.set(next, prefixes);
                 }
             },
-            Event::Gone { account, role: Role::Provider } => self.change(account, |it| it.until = Some(next)),
+            Event::Gone { account, role: Role::Provider } => {
+                // Who is slashed may have left before.
+                self.change(account, |it| it.until = it.until.or(Some(next)));
+            },
             Event::Gone { account, role: Role::Challenger } => {
                 let of_account = |it: &&mut Challenger| it.account == *account && it.until.is_none();
                 if let Some(it) = self.challengers.iter_mut().rev().find(of_account) {
@@ -532,10 +553,17 @@ impl Books {
                 }
             },
             Event::Rewarded(reward) => self.rewarded(block, extrinsic, reward),
+            Event::PayeeSet { account, payee } => match payee {
+                Some(payee) if payee != account => drop(self.payees.insert(account.clone(), payee.clone())),
+                _ => drop(self.payees.remove(account)),
+            },
             Event::RewardLost { reason: Reason::Capacity | Reason::Duties, .. } => {
                 self.differ("a reward that an account could hold was lost");
             },
-            Event::RewardLost { .. } => (),
+            Event::RewardLost { reason: Reason::Block, .. } => self.block_rewards += 1,
+            Event::RewardLost { reason: Reason::Batch, .. } => {
+                self.batch_left = self.batch_left.saturating_sub(self.batch_each);
+            },
         }
     }
 
@@ -653,7 +681,12 @@ impl Books {
         let Some(instant) = self.instants.get(&(challenge.epoch, challenge.instant)) else {
             return self.differ(format!("{challenge:?} is of no instant"));
         };
-        if instant.is_void || self.has_few_blocks(instant) {
+        let deadline = instant.start.saturating_add(self.parameters.measurement.report_deadline);
+        let (counts, is_over) = (!instant.is_void && !self.has_few_blocks(instant), self.timestamp > deadline);
+        if !is_over {
+            self.differ(format!("{challenge:?} was evaluated before its time was over"));
+        }
+        if !counts {
             self.differ(format!("{challenge:?} counts, and its instant should not"));
         }
         let committee = self.committee(challenge);
@@ -902,8 +935,11 @@ impl Books {
         self.issued = self.issued.saturating_add(reward.gross);
         self.expect("the free fifth of a reward", reward.liquid, reward.gross / 5);
         self.expect("the rest of a reward", reward.vesting, reward.gross.saturating_sub(reward.gross / 5));
+        let payee = self.payees.get(&reward.account).unwrap_or(&reward.account).clone();
+        self.expect("to whom a reward goes", reward.payee.clone(), payee);
         match reward.reason {
             Reason::Block => {
+                self.block_rewards += 1;
                 self.expect("the reward of a block", reward.gross, self.per_block);
                 self.expect("who is rewarded for a block", &reward.account, &block.author);
             },
