@@ -4,10 +4,13 @@
 //! machine 10.A.1.2 ── 10.A.1.1 router 10.A.0.2 ── 10.A.0.1 this machine
 //! ```
 
-use crate::{lab::sh, Result};
+use crate::{
+    lab::{inside, sh},
+    Result,
+};
 use std::{
     ffi::OsString,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     path::Path,
     process::Command,
 };
@@ -77,24 +80,25 @@ impl Home {
         ["netns", "exec", &machine].iter().map(OsString::from).chain([program.into()]).collect()
     }
 
-    /// Lets the home reach a TCP port of this machine's loopback, and says where.
+    /// Lets the home reach a TCP port of this machine's loopback as one of its own: a node answers nobody who names it otherwise.
     ///
     /// # Errors
     ///
-    /// When no port can be had.
-    pub async fn forward(&self, port: u16) -> Result<SocketAddr> {
-        let listener = TcpListener::bind((self.outside(), 0)).await?;
-        let address = listener.local_addr()?;
+    /// When the port cannot be had at home.
+    pub fn forward(&self, port: u16) -> Result<()> {
+        let listener = inside(&format!("{}-m", self.name), move || std::net::TcpListener::bind(("127.0.0.1", port)))?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         tokio::spawn(async move {
-            while let Ok((mut inside, _)) = listener.accept().await {
+            while let Ok((mut within, _)) = listener.accept().await {
                 tokio::spawn(async move {
                     if let Ok(mut outside) = TcpStream::connect(("127.0.0.1", port)).await {
-                        let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
+                        let _ = tokio::io::copy_bidirectional(&mut within, &mut outside).await;
                     }
                 });
             }
         });
-        Ok(address)
+        Ok(())
     }
 }
 

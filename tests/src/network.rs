@@ -416,11 +416,10 @@ impl Network {
         }
         for next in [index, index + 1] {
             let node = &self.nodes[next % self.nodes.len()];
-            let url = match home {
-                Some(home) => format!("ws://{}", home.forward(node.rpc_port).await?),
-                None => node.url(),
-            };
-            arguments.extend(["--node".into(), url.into()]);
+            if let Some(home) = home {
+                home.forward(node.rpc_port)?;
+            }
+            arguments.extend(["--node".into(), node.url().into()]);
         }
         let agent = binary("weir-agent")?;
         let log = base_path.join("agent.log");

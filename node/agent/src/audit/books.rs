@@ -553,9 +553,11 @@ impl Books {
                 }
             },
             Event::Rewarded(reward) => self.rewarded(block, extrinsic, reward),
-            Event::PayeeSet { account, payee } => match payee {
-                Some(payee) if payee != account => drop(self.payees.insert(account.clone(), payee.clone())),
-                _ => drop(self.payees.remove(account)),
+            Event::PayeeSet { account, payee } => {
+                self.payees.remove(account);
+                if let Some(payee) = payee.as_ref().filter(|payee| *payee != account) {
+                    self.payees.insert(account.clone(), payee.clone());
+                }
             },
             Event::RewardLost { reason: Reason::Capacity | Reason::Duties, .. } => {
                 self.differ("a reward that an account could hold was lost");
