@@ -1,14 +1,11 @@
 //! Nodes and agents on loopback, and the chain spec that they share.
 
 use crate::{
-    home::Home,
     process::{binary, free_port, free_ports, run, Process},
     Result,
 };
 use std::{
-    ffi::OsString,
     fs,
-    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -293,25 +290,9 @@ pub const CHALLENGERS: [(&str, &str); 4] = [
     ("challenger-3", "//Charlie//stash"),
     ("challenger-4", "//Dave//stash"),
 ];
-/// A provider of a test network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProviderSettings {
-    /// What it is called.
-    pub name: &'static str,
-    /// The secret of its account.
-    pub secret: &'static str,
-    /// How much of its line is sold, down and up, in Mbit/s.
-    pub limits_mbit: (u64, u64),
-    /// Which validator it boosts.
-    pub validator: usize,
-}
-
-/// The providers. The last one is at home, behind a router, where there can be one.
-pub const PROVIDERS: [ProviderSettings; 3] = [
-    ProviderSettings { name: "provider-50", secret: "//Dave", limits_mbit: (50, 50), validator: 0 },
-    ProviderSettings { name: "provider-200", secret: "//Eve", limits_mbit: (200, 200), validator: 1 },
-    ProviderSettings { name: "provider-home", secret: "//Ferdie//stash", limits_mbit: (80, 20), validator: 0 },
-];
+/// The providers: what they are called, their secret, their limit in Mbit/s, and the validator that they boost.
+pub const PROVIDERS: [(&str, &str, u64, usize); 2] =
+    [("provider-50", "//Dave", 50, 0), ("provider-200", "//Eve", 200, 1)];
 /// What every provider declares, in Mbit/s: more than its limit, so that what comes out is measured and not declared.
 pub const DECLARED_MBIT: u64 = 250;
 
@@ -324,9 +305,6 @@ pub struct Network {
     /// The validators.
     pub nodes: Vec<NodeProcess>,
     agents: Vec<(String, Process)>,
-    home: Option<Home>,
-    /// Why there is no home, if there is none.
-    pub homeless: Option<String>,
 }
 
 impl Network {
@@ -361,89 +339,32 @@ impl Network {
         }
 
         let urls: Vec<String> = nodes.iter().map(NodeProcess::url).collect();
-        let (home, homeless) = match Home::new() {
-            Ok(home) => (Some(home), None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        let reached_at = home.as_ref().map_or(IpAddr::from([127, 0, 0, 1]), Home::outside);
         // Each agent knows two nodes, so that it can go on when one of them fails.
         let nodes_for = |index: usize| [urls[index % urls.len()].clone(), urls[(index + 1) % urls.len()].clone()];
         let mut agents = Vec::new();
         for (index, (name, secret)) in CHALLENGERS.iter().enumerate() {
-            let listen = format!("{reached_at}:{}", free_ports()?);
+            let listen = format!("127.0.0.1:{}", free_ports()?);
             let arguments = ["challenge", "--suri", secret, "--listen", &listen].map(String::from);
             agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));
         }
-        let mut network = Self { folder, chain, nodes, agents, home, homeless };
-        for (index, provider) in PROVIDERS.iter().enumerate() {
-            let address = SocketAddr::new([127, 0, 0, 1].into(), free_port()?);
-            network.start_provider(index, provider.limits_mbit, address).await?;
+        for (index, (name, secret, limit, validator)) in PROVIDERS.iter().enumerate() {
+            let arguments = [
+                "provide",
+                "--suri",
+                secret,
+                "--listen",
+                &format!("127.0.0.1:{}", free_port()?),
+                "--declare",
+                &format!("{DECLARED_MBIT}mbit"),
+                "--limit",
+                &format!("{limit}mbit"),
+                "--author",
+                &account(VALIDATORS[*validator].1)?.to_string(),
+            ]
+            .map(String::from);
+            agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));
         }
-        Ok(network)
-    }
-
-    /// Whether a provider is behind a router of its own.
-    pub fn is_at_home(&self, index: usize) -> bool {
-        self.home.is_some() && index + 1 == PROVIDERS.len()
-    }
-
-    /// Starts the agent of a provider.
-    async fn start_provider(&mut self, index: usize, limits_mbit: (u64, u64), listen: SocketAddr) -> Result<()> {
-        let ProviderSettings { name, secret, validator, .. } = PROVIDERS[index];
-        let (down, up) = limits_mbit;
-        let home = self.home.as_ref().filter(|_| self.is_at_home(index));
-        let base_path = self.folder.join(name);
-        fs::create_dir_all(&base_path)?;
-        let mut arguments = [
-            "provide",
-            "--suri",
-            secret,
-            "--declare",
-            &format!("{DECLARED_MBIT}mbit"),
-            "--limit",
-            &format!("{down}mbit"),
-            "--limit-up",
-            &format!("{up}mbit"),
-            "--author",
-            &account(VALIDATORS[validator].1)?.to_string(),
-            "--base-path",
-            &base_path.display().to_string(),
-        ]
-        .map(OsString::from)
-        .to_vec();
-        if home.is_none() {
-            arguments.extend(["--listen".into(), listen.to_string().into()]);
-        }
-        for next in [index, index + 1] {
-            let node = &self.nodes[next % self.nodes.len()];
-            if let Some(home) = home {
-                home.forward(node.rpc_port)?;
-            }
-            arguments.extend(["--node".into(), node.url().into()]);
-        }
-        let agent = binary("weir-agent")?;
-        let log = base_path.join("agent.log");
-        let process = match home {
-            Some(home) => Process::start(Path::new("ip"), [home.inside(&agent), arguments].concat(), log)?,
-            None => Process::start(&agent, arguments, log)?,
-        };
-        self.agents.push((name.to_string(), process));
-        Ok(())
-    }
-
-    /// Ends the agent of a provider, and starts it again with another line or at another address.
-    ///
-    /// # Errors
-    ///
-    /// When it does not start.
-    pub async fn restart_provider(&mut self, index: usize, limits_mbit: (u64, u64), ip: IpAddr) -> Result<()> {
-        self.stop_provider(index);
-        self.start_provider(index, limits_mbit, SocketAddr::new(ip, free_port()?)).await
-    }
-
-    /// Ends the agent of a provider.
-    pub fn stop_provider(&mut self, index: usize) {
-        self.agents.retain(|(name, _)| name != PROVIDERS[index].name);
+        Ok(Self { folder, chain, nodes, agents })
     }
 
     /// Checks that every process still runs.
