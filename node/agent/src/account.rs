@@ -1,15 +1,16 @@
-//! What an account does by hand, when no agent of its is running: it leaves, takes its bond back, claims, pauses, and comes back.
+//! What an account does by hand: it leaves, takes its bond back, claims, pauses, and comes back.
 
 use crate::{
     chain::{actor::Actor, Error, Node},
     rate,
     runtime::{self, runtime_types::weir_primitives::registry::Role as InCall},
+    status::weir,
 };
 use subxt::utils::AccountId32;
 use weir_primitives::{
     registry::{Role, Standing},
     runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId, PLANCK_PER_WEIR,
+    AccountId,
 };
 
 /// Something to do.
@@ -42,10 +43,6 @@ fn id(account: &AccountId) -> AccountId32 {
     AccountId32(*account.as_ref())
 }
 
-fn weir(planck: u128) -> String {
-    format!("{} WEIR", planck as f64 / PLANCK_PER_WEIR as f64)
-}
-
 /// Does something for an account, and says what came of it.
 ///
 /// # Errors
@@ -59,7 +56,7 @@ pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, E
             // What was done is done, whether or not more can be said of it.
             match leaves_at(node, actor.account(), role).await.unwrap_or_default() {
                 Some((bond, block)) => format!(
-                    "left; its bond of {} can be taken back from block {block} on, with 'weir-agent withdraw {}'",
+                    "left; its bond of {} WEIR can be taken back from block {block} on, with 'weir-agent withdraw {}'",
                     weir(bond),
                     name(role)
                 ),
@@ -69,7 +66,7 @@ pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, E
         Action::Withdraw(account, role) => {
             let events = actor.submit(node, &registry().withdraw(id(&account), in_call(role))).await?;
             let paid = events.find_first::<runtime::registry::events::PaidBack>().and_then(Result::ok);
-            format!("{account} got {} back", weir(paid.map_or(0, |it| it.amount)))
+            format!("{account} got {} WEIR back", weir(paid.map_or(0, |it| it.amount)))
         },
         Action::Claim(account) => {
             let events = actor.submit(node, &runtime::tx().token().claim(id(&account))).await?;
@@ -77,7 +74,7 @@ pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, E
                 events.find::<runtime::token::events::Rewarded>().flatten().fold(0u128, |sum, it| sum + it.gross);
             let released = events.find_first::<runtime::token::events::Claimed>().and_then(Result::ok);
             format!(
-                "{account} was paid {}, most of which vests, and {} that had vested",
+                "{account} was paid {} WEIR, most of which vests, and {} WEIR that had vested",
                 weir(paid),
                 weir(released.map_or(0, |it| it.amount))
             )
@@ -95,7 +92,7 @@ pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, E
             let status: Option<ProviderStatus> =
                 node.ask("MeasurementApi_provider", actor.account(), None).await.unwrap_or_default();
             format!(
-                "declares {} from the next epoch on, with a bond of {}",
+                "declares {} from the next epoch on, with a bond of {} WEIR",
                 rate::show(bits_per_second),
                 weir(status.map_or(0, |it| it.bond))
             )

@@ -103,10 +103,11 @@ impl History {
 
     async fn read_with(node: &Node, until: BlockNumber, progress: &ProgressBar) -> Result<Self, Error> {
         let genesis = hash_at(node, 0).await?;
-        let mut blocks = Vec::new();
+        let mut blocks = Vec::<Block>::new();
         progress.set_length(until.into());
         for number in 1..=until {
-            blocks.push(read(node, number).await?);
+            let parent = blocks.last().map_or(genesis, |last| H256(last.hash));
+            blocks.push(read(node, number, parent).await?);
             progress.set_position(number.into());
         }
         Ok(Self { genesis, blocks })
@@ -216,10 +217,13 @@ async fn add_genesis_challengers(node: &Node, genesis: H256, books: &mut Books) 
     Ok(())
 }
 
-async fn read(node: &Node, number: BlockNumber) -> Result<Block, Error> {
+async fn read(node: &Node, number: BlockNumber, parent: H256) -> Result<Block, Error> {
     let hash = hash_at(node, number).await?;
     let header = node.legacy().chain_get_header(Some(hash)).await.map_err(|error| wrong("a header")(&error))?;
     let header = header.ok_or_else(|| Error::Connection(format!("the node has no header of block {number}")))?;
+    if header.parent_hash != parent {
+        return Err(Error::Connection(format!("block {number} is of another fork than the one before it; try again")));
+    }
     let claims = header.digest.logs.iter().find_map(|item| match item {
         DigestItem::PreRuntime(ENGINE_ID, bytes) => PreDigest::decode(&mut bytes.as_slice()).ok(),
         _ => None,

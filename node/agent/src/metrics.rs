@@ -1,6 +1,6 @@
 //! What an agent tells Prometheus.
 
-use crate::Fatal;
+use crate::{session::clock::Watch, Fatal};
 use std::net::SocketAddr;
 use substrate_prometheus_endpoint::{
     prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts},
@@ -102,6 +102,13 @@ impl Metrics {
             reason.push(letter.to_ascii_lowercase());
         }
         self.refusals.with_label_values(&[&reason]).inc();
+    }
+
+    /// Notes what is known of the agent's clock, if enough is.
+    pub fn note_clock(&self, clocks: &Watch) {
+        if let Some(ahead_us) = clocks.ahead_of_peers_us() {
+            self.clock_ahead_us.set(ahead_us);
+        }
     }
 
     /// Notes what the port counted so far.

@@ -2,7 +2,8 @@
 
 use crate::{
     chain::{Error, Node},
-    now_ms, rate, runtime,
+    now_ms, rate,
+    runtime::{self, runtime_types::pallet_bandwidth::types::Plan},
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -59,16 +60,16 @@ pub struct Shown {
 struct Measuring {
     measurement: Measurement,
     block_time_ms: u64,
-    /// At how many instants of an epoch of so many blocks a provider is drawn with a chance of one in so many.
-    plan: Option<(u32, u32, u32)>,
+    plan: Option<Plan>,
 }
 
 impl Measuring {
     /// How often a provider is measured on average.
     fn interval(&self) -> Option<Duration> {
-        let (blocks, instants, one_in) = self.plan?;
-        let between = u64::from(blocks).saturating_mul(self.block_time_ms).checked_div(instants.into())?;
-        Some(Duration::from_millis(between.saturating_mul(one_in.into())))
+        let plan = self.plan.as_ref()?;
+        let epoch_ms = u64::from(plan.epoch.blocks).saturating_mul(self.block_time_ms);
+        let between_ms = epoch_ms.checked_div(plan.instants.into())?;
+        Some(Duration::from_millis(between_ms.saturating_mul(plan.one_in.into())))
     }
 }
 
@@ -87,8 +88,8 @@ fn next(open: &[OpenChallenge], measuring: &Measuring, now_ms: u64) -> Option<St
         return Some(format!("measured in {ahead} by {} challengers", due.committee.len()));
     }
     let interval = measuring.interval()?;
-    Some(match measuring.plan {
-        Some((_, _, 1)) => format!("measured every {}", duration(interval)),
+    Some(match measuring.plan.as_ref().map(|plan| plan.one_in) {
+        Some(1) => format!("measured every {}", duration(interval)),
         _ => format!("drawn by lot, every {} on average", duration(interval)),
     })
 }
@@ -98,10 +99,16 @@ fn under_way(open: &[OpenChallenge], now_ms: u64) -> Option<(String, Vec<Account
     let begun = open.iter().filter(|it| it.start <= now_ms).max_by_key(|it| it.start)?;
     let missing = (0u8..).zip(&begun.committee).filter(|(place, _)| !begun.taken.contains(place));
     let missing: Vec<_> = missing.map(|(_, (account, ..))| account.clone()).collect();
-    let reported = begun.committee.len().saturating_sub(missing.len());
-    let left = duration(Duration::from_millis(begun.deadline.saturating_sub(now_ms)));
-    let of = begun.committee.len();
-    Some((format!("began; {reported} of {of} members have reported, and {left} are left for the others"), missing))
+    let members = begun.committee.len();
+    let text = match missing.len() {
+        0 => format!("began; all {members} members have reported"),
+        waited_for => format!(
+            "began; {} of {members} members have reported, and {} are left for the others",
+            members.saturating_sub(waited_for),
+            duration(Duration::from_millis(begun.deadline.saturating_sub(now_ms)))
+        ),
+    };
+    Some((text, missing))
 }
 
 fn last(challenge: &Challenge, outcome: &Outcome) -> String {
@@ -153,7 +160,7 @@ fn ordinal(number: u32) -> String {
     }
 }
 
-fn weir(planck: u128) -> f64 {
+pub(crate) fn weir(planck: u128) -> f64 {
     planck as f64 / PLANCK_PER_WEIR as f64
 }
 
@@ -165,6 +172,7 @@ impl Shown {
         measuring: &Measuring,
         now_ms: u64,
     ) -> Self {
+        let why = why(&status, &measuring.measurement);
         let evaluated = status.last.as_ref().map(|(challenge, outcome)| last(challenge, outcome));
         let (last, missing) = match under_way(open, now_ms) {
             Some((under_way, missing)) => (Some(under_way), missing),
@@ -180,12 +188,12 @@ impl Shown {
             guaranteed_down_bits_per_second: Some(status.directions_bits_per_second.0),
             guaranteed_up_bits_per_second: Some(status.directions_bits_per_second.1),
             last_raw_bits_per_second: status.last.map(|(_, last)| (last.down.raw, last.up.raw)),
-            last_results_bits_per_second: Some(status.results.clone()),
-            mining_author: status.mining_author.clone(),
+            last_results_bits_per_second: Some(status.results),
+            mining_author: status.mining_author,
             standing: None,
             duties: None,
             next: next(open, measuring, now_ms),
-            why: why(&status, &measuring.measurement),
+            why,
             last,
             missing,
         }
@@ -300,11 +308,7 @@ async fn measuring(node: &Node) -> Result<Measuring, Error> {
     let unread = |error: &dyn std::fmt::Display| Error::Connection(format!("what is measured cannot be read: {error}"));
     let plan =
         plan.map_err(|error| unread(&error))?.map(|plan| plan.decode()).transpose().map_err(|error| unread(&error))?;
-    Ok(Measuring {
-        block_time_ms: parameters.consensus.block_time,
-        measurement: parameters.measurement,
-        plan: plan.map(|plan| (plan.epoch.blocks, plan.instants, plan.one_in)),
-    })
+    Ok(Measuring { block_time_ms: parameters.consensus.block_time, measurement: parameters.measurement, plan })
 }
 
 /// What is known of an account, or of all providers.

@@ -40,6 +40,7 @@
 extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
+#[allow(clippy::arithmetic_side_effects, reason = "of benchmarks")]
 mod benchmarking;
 pub mod migrations;
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl<T: Config> Pallet<T> {
     }
 
     fn check_challengers() -> Result<(), TryRuntimeError> {
-        let mut waiting = 0;
+        let mut waiting = 0u32;
         for (account, challenger) in Challengers::<T>::iter() {
             let held = T::Currency::balance_on_hold(&HoldReason::Challenger.into(), &account);
             ensure!(held == challenger.bond, "the bond of a challenger is not what is held");
@@ -73,7 +73,7 @@ impl<T: Config> Pallet<T> {
                 Standing::Waiting { place } => {
                     ensure!(Waiting::<T>::get(place) == Some(account), "somebody waits at another's place");
                     ensure!(place < WaitingCount::<T>::get(), "somebody waits where nobody looks");
-                    waiting += 1;
+                    waiting = waiting.saturating_add(1);
                 },
                 Standing::Active { slot } => {
                     let entry = ChallengerSlots::<T>::get(slot).ok_or("a challenger has an empty slot")?;
@@ -98,7 +98,8 @@ impl<T: Config> Pallet<T> {
             let mut behind = BTreeMap::<Prefix, u128>::new();
             for provider in &providers {
                 if let Some(prefix) = provider.prefix.at(epoch) {
-                    *behind.entry(*prefix).or_default() += u128::from(*provider.wanted.at(epoch));
+                    let sum: &mut u128 = behind.entry(*prefix).or_default();
+                    *sum = sum.saturating_add((*provider.wanted.at(epoch)).into());
                 }
             }
             for (prefix, wanted) in PrefixSums::<T>::iter() {
@@ -109,7 +110,8 @@ impl<T: Config> Pallet<T> {
                 .filter(|it| it.from <= epoch && it.until.is_none_or(|until| epoch < until))
                 .collect();
             ensure!(*sums.challengers.at(epoch) as usize == active.len(), "the number of challengers is wrong");
-            let seniors = active.iter().filter(|it| it.from == 0 || epoch - it.from >= JUNIOR_EPOCHS).count();
+            let seniors =
+                active.iter().filter(|it| it.from == 0 || epoch.saturating_sub(it.from) >= JUNIOR_EPOCHS).count();
             ensure!(*sums.seniors.at(epoch) as usize == seniors, "the number of seniors is wrong");
         }
         // Nobody answers for an identity whose account is gone.

@@ -48,6 +48,7 @@
 extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
+#[allow(clippy::arithmetic_side_effects, reason = "of benchmarks")]
 pub mod benchmarking;
 pub mod earnings;
 pub mod migrations;

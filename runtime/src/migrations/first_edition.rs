@@ -125,7 +125,8 @@ impl OnRuntimeUpgrade for Migration {
         if before.is_empty() {
             return Ok(());
         }
-        let (providers, challengers): (Vec<(AccountId, Balance)>, Vec<(AccountId, Balance)>) =
+        type Bonds = Vec<(AccountId, Balance)>;
+        let (providers, challengers): (Bonds, Bonds) =
             Decode::decode(&mut before.as_slice()).map_err(|_| "what was kept does not decode")?;
         for (account, bond) in providers {
             let now = pallet_registry::Providers::<Runtime>::get(&account).ok_or("a provider was lost")?;

@@ -199,7 +199,6 @@ struct Provider {
     prefix: ByEpoch<Option<Prefix>>,
     results: [Vec<u64>; 2],
     directions: [u64; 2],
-    last_measured: Option<EpochIndex>,
 }
 
 impl Provider {
@@ -588,7 +587,6 @@ impl Books {
             prefix: ByEpoch::new(0, None),
             results: Default::default(),
             directions: [0, 0],
-            last_measured: None,
         });
     }
 
@@ -725,7 +723,6 @@ impl Books {
             results.drain(..surplus);
             provider.directions[index] = clipped_mean(results, rank as usize, window);
         }
-        provider.last_measured = Some(challenge.epoch);
         let guaranteed = provider.directions[0].min(provider.directions[1]);
         let has_left = provider.until.is_some();
         self.expect("what is guaranteed", is, guaranteed);

@@ -358,9 +358,7 @@ impl Own {
                 let Ok((mut channel, _)) = own.control.open(peer, &addresses).await else { return };
                 if let Ok(sample) = compare_clocks(&mut channel).await {
                     own.clocks.note(peer, sample, UnixMicros::now());
-                    if let Some(ahead_us) = own.clocks.ahead_of_peers_us() {
-                        own.metrics.clock_ahead_us.set(ahead_us);
-                    }
+                    own.metrics.note_clock(&own.clocks);
                 }
             });
         }

@@ -375,9 +375,7 @@ impl Provider {
     ) -> Result<BothParts, Failure> {
         let mut session = self.prover.dial(peer, addresses).await?;
         self.clocks.note(peer, session.clock, UnixMicros::now());
-        if let Some(ahead_us) = self.clocks.ahead_of_peers_us() {
-            self.metrics.clock_ahead_us.set(ahead_us);
-        }
+        self.metrics.note_clock(&self.clocks);
         // It takes part all the same: a loaded uplink looks like a wrong clock.
         if let Some(ahead_us) = self.clocks.is_off(self.chain.clock_tolerance_us) {
             let mut warned = self.warned.lock();
