@@ -18,7 +18,8 @@ What a node tells Prometheus, at `http://127.0.0.1:9615/metrics`, beside the `su
 [operating.md](../operating.md#metrics) says what to watch, and [grafana.json](../grafana.json) is a dashboard.";
 
 const AGENTS: &str = "\
-What an agent tells with `--prometheus`. The metrics are registered in `node/agent/src/metrics.rs`.";
+What an agent tells with `--prometheus`. The metrics are registered in `node/agent/src/metrics.rs`, and [grafana-agents.json](../grafana-agents.json) is\n\
+a dashboard.";
 
 /// A metric.
 struct Described {
@@ -92,4 +93,25 @@ fn in_source(source: &str) -> BTreeSet<String> {
     let source = source.split_once("#[cfg(test)]").map_or(source, |(source, _)| source);
     let name = |(at, _): (usize, &str)| source.get(at + 1..)?.split('"').next().map(ToString::to_string);
     source.match_indices("\"weir_").filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(dashboard: &str) -> BTreeSet<String> {
+        dashboard
+            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+            .filter(|word| word.starts_with("weir_"))
+            .map(|word| word.trim_end_matches("_bucket").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn each_dashboard_shows_every_metric_of_its_own_and_no_other() {
+        let of_nodes = include_str!("../../../docs/grafana.json");
+        let of_agents = include_str!("../../../docs/grafana-agents.json");
+        assert_eq!(shown(of_nodes), in_source(SOURCE));
+        assert_eq!(shown(of_agents), in_source(OF_AGENTS));
+    }
 }
