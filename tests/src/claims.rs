@@ -1,15 +1,19 @@
 //! What a network must show, each claim with its figure.
 
 use crate::{
-    network::{account, Network, NodeProcess, NodeSettings, PROVIDERS, VALIDATORS},
+    lies::Lie,
+    network::{
+        account, Network, NodeProcess, NodeSettings, Place, ProviderSettings, DECLARED_MBIT, PROVIDERS, VALIDATORS,
+    },
     observer::{block_at, finalized, height_of, provider, supply, view, Ledger},
+    process::{binary, run},
     transfer::signed_offline,
     Result,
 };
 use std::time::{Duration, Instant};
 use subxt::{rpcs::rpc_params, utils::H256};
 use weir_agent::{audit::History, chain::Node, rate, runtime};
-use weir_primitives::runtime_api::Supply;
+use weir_primitives::{measurement::lottery::groups::Prefix, runtime_api::Supply};
 
 /// The height that all must have finalized.
 const FINALIZED_HEIGHT: u64 = 30;
@@ -20,6 +24,8 @@ const RATIO: f64 = 4.0;
 const RATIO_OFF: f64 = 0.25;
 /// How many results make a full window.
 const WINDOW: usize = 3;
+/// How long a command of the agent may take.
+const COMMAND_WITHIN: Duration = Duration::from_secs(90);
 /// How often something that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -76,10 +82,12 @@ impl Checker {
         self.agreement(network, &nodes).await?;
         self.guaranteed_bandwidth(network, &nodes[0]).await?;
         self.credit(network, &nodes[0]).await?;
+        self.change_lines(network).await?;
         self.transfer(network, &nodes[0]).await?;
         self.rewards(network, &nodes[0]).await?;
         self.power_failure(network, &nodes[0]).await?;
         self.late_node(network, &nodes[0]).await?;
+        self.changed_lines(network, &nodes[0]).await?;
         self.books(&nodes[0]).await?;
         network.is_alive()?;
         Ok(self.shown)
@@ -120,33 +128,35 @@ impl Checker {
         let (statuses, ratio) = self
             .wait(
                 network,
-                "both providers have a full window of results, and the ratio of the two is within 25 % of 4",
+                "all providers have a full window of results, and the ratio of the first two is within 25 % of 4",
                 || async {
                     let mut statuses = Vec::new();
-                    for (name, secret, limit, _) in PROVIDERS {
+                    for ProviderSettings { name, secret, limits_mbit, .. } in PROVIDERS {
                         let Some(status) = provider(node, secret).await? else { return Ok(None) };
-                        let bits = status.guaranteed_bits_per_second;
-                        let most = limit as f64 * 1e6 * ABOVE_LIMIT;
-                        ensure(
-                            bits as f64 <= most,
-                            &format!("{name} has {} guaranteed, above its limit", rate::show(bits)),
-                        )?;
+                        is_within(name, status.directions_bits_per_second, limits_mbit)?;
                         statuses.push(status);
                     }
                     let ratio = statuses[1].guaranteed_bits_per_second as f64
                         / statuses[0].guaranteed_bits_per_second.max(1) as f64;
                     let holds = statuses.iter().all(|status| status.results.0.len() == WINDOW)
+                        && statuses.iter().all(|status| status.guaranteed_bits_per_second > 0)
                         && (ratio / RATIO - 1.0).abs() <= RATIO_OFF;
                     Ok(holds.then_some((statuses, ratio)))
                 },
             )
             .await?;
-        for ((name, _, limit, _), status) in PROVIDERS.iter().zip(statuses) {
+        for (provider, status) in PROVIDERS.iter().zip(statuses) {
             let (_, last) = status.last.ok_or("there is a guarantee without a challenge")?;
             let (down, up) = status.directions_bits_per_second;
+            let (limit_down, limit_up) = provider.limits_mbit;
             ensure(status.guaranteed_bits_per_second == down.min(up), "what is paid for is not the lower direction")?;
+            let is_at_home = provider.is_at_home && network.home_seen_at().is_some();
+            let place = if is_at_home { ", behind a router that forwards nothing," } else { "" };
             self.show(
-                &format!("{name} has guaranteed bandwidth above zero and within its limit of {limit} Mbit/s + 5 %"),
+                &format!(
+                    "{}{place} has guaranteed bandwidth above zero and within its limits of {limit_down} Mbit/s down and {limit_up} up, + 5 %",
+                    provider.name
+                ),
                 format!(
                     "{} down and {} up, raw {} and {}, {} reports",
                     rate::show(down),
@@ -157,12 +167,101 @@ impl Checker {
                 ),
             );
         }
-        self.show("the ratio of the two is within 25 % of 4", format!("{ratio:.2}"));
+        self.show("the ratio of the first two is within 25 % of 4", format!("{ratio:.2}"));
+        Ok(())
+    }
+
+    /// Has one provider halve its line, one come back under another address, and one go away.
+    async fn change_lines(&mut self, network: &mut Network) -> Result<()> {
+        let (halved, moved, leaving) = (1, 0, 2);
+        for provider in [halved, moved, leaving] {
+            network.stop_provider(provider);
+        }
+        let (down, up) = PROVIDERS[halved].limits_mbit;
+        network.start_provider(halved, (down / 2, up / 2), Place::Here)?;
+        network.start_provider(moved, PROVIDERS[moved].limits_mbit, Place::Home)?;
+        let said = agent(network, &["leave", "provider", "--suri", PROVIDERS[leaving].secret])?;
+        self.show(&format!("{} leaves", PROVIDERS[leaving].name), said);
+        Ok(())
+    }
+
+    /// Shows what came of that.
+    async fn changed_lines(&mut self, network: &mut Network, node: &Node) -> Result<()> {
+        let (halved, moved, leaving) = (PROVIDERS[1], PROVIDERS[0], PROVIDERS[2]);
+        let limits = (halved.limits_mbit.0 / 2, halved.limits_mbit.1 / 2);
+        let now = self
+            .wait(network, &format!("what is guaranteed of {} follows its line", halved.name), || async {
+                let status = provider(node, halved.secret).await?.ok_or("it left")?;
+                let bits = status.guaranteed_bits_per_second;
+                let follows = is_within(halved.name, status.directions_bits_per_second, limits).is_ok();
+                Ok((follows && bits > limits.0 * 1_000_000 / 2).then_some(status.directions_bits_per_second))
+            })
+            .await?;
+        self.show(
+            &format!(
+                "what is guaranteed of {} follows, within its new limits + 5 %, when its line is halved",
+                halved.name
+            ),
+            format!("{} down and {} up", rate::show(now.0), rate::show(now.1)),
+        );
+        if let Some(address) = network.home_seen_at() {
+            let [a, b, c, _] = address.octets();
+            let (down, up) = self
+                .wait(network, &format!("{} is measured under its new address", moved.name), || async {
+                    let status = provider(node, moved.secret).await?.ok_or("it left")?;
+                    let is_there = status.prefix == Some(Prefix::V4([a, b, c]));
+                    let (down, up) = status.directions_bits_per_second;
+                    let is_measured = status.last.is_some_and(|(_, last)| last.down.counted > 0 && last.up.counted > 0);
+                    Ok((is_there && is_measured && down.min(up) > 0).then_some((down, up)))
+                })
+                .await?;
+            self.show(
+                &format!("{} goes on to be measured when it comes back under another address", moved.name),
+                format!("{} down and {} up from {a}.{b}.{c}.0/24", rate::show(down), rate::show(up)),
+            );
+        }
+        let free_at =
+            provider(node, leaving.secret).await?.and_then(|status| status.leaving).ok_or("it did not leave")?;
+        self.wait(network, &format!("the bond of {} is free", leaving.name), || async {
+            Ok((height_of(node, node.best().await?).await? > u64::from(free_at)).then_some(()))
+        })
+        .await?;
+        let said = agent(network, &["withdraw", "provider", "--suri", leaving.secret])?;
+        ensure(
+            said.contains(&format!("got {} WEIR back", DECLARED_MBIT + 10)),
+            &format!("it got another bond back: {said}"),
+        )?;
+        ensure(provider(node, leaving.secret).await?.is_none(), "it is a provider still")?;
+        self.show(&format!("{} gets its whole bond back", leaving.name), said);
+        Ok(())
+    }
+
+    /// Works out again from the blocks what was measured and paid, and again with blocks that lie.
+    async fn books(&mut self, node: &Node) -> Result<()> {
+        let until = u32::try_from(height_of(node, finalized(node).await?).await?)?;
+        let history = History::read(node, until).await?;
+        let audited = history.audit(node).await?;
+        ensure(audited.differences.is_empty(), &format!("the chain and its blocks differ:\n{}", audited.lines()))?;
+        let looked = audited.looked;
+        ensure(looked.challenges > 0 && looked.credits > 0 && looked.epochs > 0, "there was nothing to audit")?;
+        self.show(
+            "everything that was measured, emitted, paid and credited follows from the blocks, to the last planck",
+            audited.lines(),
+        );
+        let mut found = Vec::new();
+        for lie in Lie::ALL {
+            let mut lying = history.clone();
+            ensure(lie.tell(&mut lying.blocks), &format!("there is nothing to lie about: {lie:?}"))?;
+            let audited = lying.audit(node).await?;
+            ensure(!audited.differences.is_empty(), &format!("a lie was not found: {lie:?}"))?;
+            found.push(format!("{lie:?}"));
+        }
+        self.show("an audit finds each of the lies that are told in a copy of the blocks", found.join(", "));
         Ok(())
     }
 
     async fn credit(&mut self, network: &mut Network, node: &Node) -> Result<()> {
-        let (name, secret) = VALIDATORS[PROVIDERS[1].3];
+        let (name, secret) = VALIDATORS[PROVIDERS[1].validator];
         let author = account(secret)?;
         // The other nodes finalized it: they accepted it.
         let spent = self
@@ -282,8 +381,10 @@ impl Checker {
         let before = network.nodes[victim].connect().await?;
         let known = height_of(&before, finalized(&before).await?).await?;
         let known_hash = block_at(&before, known).await?;
-        let measured =
-            provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last).map_or(0, |(last, _)| last.epoch);
+        let measured = provider(witness, PROVIDERS[1].secret)
+            .await?
+            .and_then(|status| status.last)
+            .map_or(0, |(last, _)| last.epoch);
         network.nodes[victim].kill_and_restart()?;
         let node = network.nodes[victim].connect().await?;
         ensure(block_at(&node, known).await? == known_hash, "a depth-finalized block is gone after the power failure")?;
@@ -305,7 +406,7 @@ impl Checker {
         );
         let (epoch, reports) = self
             .wait(network, "measurement goes on after the power failure", || async {
-                let last = provider(witness, PROVIDERS[1].1).await?.and_then(|status| status.last);
+                let last = provider(witness, PROVIDERS[1].secret).await?.and_then(|status| status.last);
                 Ok(last
                     .filter(|(challenge, last)| challenge.epoch > measured + 1 && last.reports > 0)
                     .map(|(challenge, last)| (challenge.epoch, last.reports)))
@@ -346,20 +447,26 @@ impl Checker {
         );
         Ok(())
     }
+}
 
-    /// Works out again from the blocks what was measured and paid.
-    async fn books(&mut self, node: &Node) -> Result<()> {
-        let until = u32::try_from(height_of(node, finalized(node).await?).await?)?;
-        let audited = History::read(node, until).await?.audit(node).await?;
-        ensure(audited.differences.is_empty(), &format!("the chain and its blocks differ:\n{}", audited.lines()))?;
-        let looked = audited.looked;
-        ensure(looked.challenges > 0 && looked.epochs > 0 && looked.rewards > 0, "there was nothing to audit")?;
-        self.show(
-            "all that was measured, emitted, paid and credited follows from the blocks, to the last planck",
-            audited.lines(),
-        );
-        Ok(())
+/// Runs a command of the agent to its end, and says what it said.
+fn agent(network: &Network, arguments: &[&str]) -> Result<String> {
+    let node = network.nodes[0].url();
+    let arguments = [arguments, &["--node", &node]].concat();
+    let output = run(&binary("weir-agent")?, &arguments, COMMAND_WITHIN)?;
+    ensure(output.status.success(), &format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_string())
+}
+
+/// Whether what is guaranteed is within limits.
+fn is_within(name: &str, guaranteed: (u64, u64), limits_mbit: (u64, u64)) -> Result<()> {
+    for (bits, limit) in [(guaranteed.0, limits_mbit.0), (guaranteed.1, limits_mbit.1)] {
+        ensure(
+            bits as f64 <= limit as f64 * 1e6 * ABOVE_LIMIT,
+            &format!("{name} has {} guaranteed, above its limit of {limit} Mbit/s", rate::show(bits)),
+        )?;
     }
+    Ok(())
 }
 
 fn ensure(holds: bool, otherwise: &str) -> Result<()> {

@@ -80,7 +80,7 @@ fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -
 }
 
 /// Runs a program given as one line.
-fn sh(line: &str) -> Result<()> {
+pub(crate) fn sh(line: &str) -> Result<()> {
     let mut words = line.split_whitespace();
     run(words.next().unwrap_or_default(), words)
 }

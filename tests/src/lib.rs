@@ -12,8 +12,10 @@
 
 pub mod claims;
 pub mod crowd;
+pub mod home;
 pub mod lab;
 pub mod liar;
+pub mod lies;
 pub mod network;
 pub mod observer;
 pub mod process;

@@ -79,6 +79,9 @@ fn ended_early(cli: &Cli) -> Result<()> {
 
 async fn live(cli: &Cli, folder: PathBuf) -> Result<()> {
     let mut network = Network::start(folder).await?;
+    if let Some(why) = &network.homeless {
+        println!("no provider is behind a router of its own, and none moves: {why}");
+    }
     for node in &network.nodes {
         println!("{:<12} JSON-RPC at {}", node.settings.name, node.url());
     }

@@ -1,11 +1,14 @@
 //! Nodes and agents on loopback, and the chain spec that they share.
 
 use crate::{
+    home::Home,
     process::{binary, free_port, free_ports, run, Process},
     Result,
 };
 use std::{
+    ffi::OsString,
     fs,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -290,9 +293,48 @@ pub const CHALLENGERS: [(&str, &str); 4] = [
     ("challenger-3", "//Charlie//stash"),
     ("challenger-4", "//Dave//stash"),
 ];
-/// The providers: what they are called, their secret, their limit in Mbit/s, and the validator that they boost.
-pub const PROVIDERS: [(&str, &str, u64, usize); 2] =
-    [("provider-50", "//Dave", 50, 0), ("provider-200", "//Eve", 200, 1)];
+/// A provider of a test network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderSettings {
+    /// What it is called.
+    pub name: &'static str,
+    /// The secret of its account.
+    pub secret: &'static str,
+    /// How much of its line is sold, down and up, in Mbit/s.
+    pub limits_mbit: (u64, u64),
+    /// Which validator it boosts.
+    pub validator: usize,
+    /// Whether it is behind a router that forwards nothing, where there can be one.
+    pub is_at_home: bool,
+}
+
+/// The providers.
+pub const PROVIDERS: [ProviderSettings; 3] = [
+    ProviderSettings { name: "provider-50", secret: "//Dave", limits_mbit: (50, 50), validator: 0, is_at_home: false },
+    ProviderSettings {
+        name: "provider-200",
+        secret: "//Eve",
+        limits_mbit: (200, 200),
+        validator: 1,
+        is_at_home: false,
+    },
+    ProviderSettings {
+        name: "provider-home",
+        secret: "//Ferdie//stash",
+        limits_mbit: (80, 20),
+        validator: 0,
+        is_at_home: true,
+    },
+];
+/// Where a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    Here,
+    /// Behind a router of its own.
+    Home,
+}
+
 /// What every provider declares, in Mbit/s: more than its limit, so that what comes out is measured and not declared.
 pub const DECLARED_MBIT: u64 = 250;
 
@@ -305,6 +347,9 @@ pub struct Network {
     /// The validators.
     pub nodes: Vec<NodeProcess>,
     agents: Vec<(String, Process)>,
+    home: Option<Home>,
+    /// Why there is no home, if there is none.
+    pub homeless: Option<String>,
 }
 
 impl Network {
@@ -339,32 +384,91 @@ impl Network {
         }
 
         let urls: Vec<String> = nodes.iter().map(NodeProcess::url).collect();
+        let (home, homeless) = match Home::new() {
+            Ok(home) => (Some(home), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         // Each agent knows two nodes, so that it can go on when one of them fails.
         let nodes_for = |index: usize| [urls[index % urls.len()].clone(), urls[(index + 1) % urls.len()].clone()];
-        let mut agents = Vec::new();
+        let mut network = Self { folder, chain, nodes, agents: vec![], home, homeless };
         for (index, (name, secret)) in CHALLENGERS.iter().enumerate() {
-            let listen = format!("127.0.0.1:{}", free_ports()?);
+            let listen = format!("{}:{}", network.reached_at(), free_ports()?);
             let arguments = ["challenge", "--suri", secret, "--listen", &listen].map(String::from);
-            agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));
+            let agent = start_agent(&network.folder, name, &nodes_for(index), &arguments)?;
+            network.agents.push((name.to_string(), agent));
         }
-        for (index, (name, secret, limit, validator)) in PROVIDERS.iter().enumerate() {
-            let arguments = [
-                "provide",
-                "--suri",
-                secret,
-                "--listen",
-                &format!("127.0.0.1:{}", free_port()?),
-                "--declare",
-                &format!("{DECLARED_MBIT}mbit"),
-                "--limit",
-                &format!("{limit}mbit"),
-                "--author",
-                &account(VALIDATORS[*validator].1)?.to_string(),
-            ]
-            .map(String::from);
-            agents.push((name.to_string(), start_agent(&folder, name, &nodes_for(index), &arguments)?));
+        for (index, provider) in PROVIDERS.iter().enumerate() {
+            let place = if provider.is_at_home { Place::Home } else { Place::Here };
+            network.start_provider(index, provider.limits_mbit, place)?;
         }
-        Ok(Self { folder, chain, nodes, agents })
+        Ok(network)
+    }
+
+    /// Where the challengers are reached, from home too.
+    fn reached_at(&self) -> IpAddr {
+        self.home.as_ref().map_or(IpAddr::from([127, 0, 0, 1]), Home::outside)
+    }
+
+    /// Where what is at home is seen, if there is a home.
+    pub fn home_seen_at(&self) -> Option<Ipv4Addr> {
+        self.home.as_ref().map(Home::seen_at)
+    }
+
+    /// Starts the agent of a provider. Without a home, it starts here.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn start_provider(&mut self, index: usize, limits_mbit: (u64, u64), place: Place) -> Result<()> {
+        let ProviderSettings { name, secret, validator, .. } = PROVIDERS[index];
+        let (down, up) = limits_mbit;
+        // Those that are here send from where the challengers are reached.
+        let here = self.reached_at();
+        let home = self.home.as_mut().filter(|_| place == Place::Home);
+        let base_path = self.folder.join(name);
+        fs::create_dir_all(&base_path)?;
+        let mut arguments = [
+            "provide",
+            "--suri",
+            secret,
+            "--declare",
+            &format!("{DECLARED_MBIT}mbit"),
+            "--limit",
+            &format!("{down}mbit"),
+            "--limit-up",
+            &format!("{up}mbit"),
+            "--author",
+            &account(VALIDATORS[validator].1)?.to_string(),
+            "--base-path",
+            &base_path.display().to_string(),
+        ]
+        .map(OsString::from)
+        .to_vec();
+        let nodes: Vec<&NodeProcess> = (index..index + 2).map(|next| &self.nodes[next % self.nodes.len()]).collect();
+        for node in &nodes {
+            arguments.extend(["--node".into(), node.url().into()]);
+        }
+        let agent = binary("weir-agent")?;
+        let log = base_path.join("agent.log");
+        let process = match home {
+            Some(home) => {
+                for node in &nodes {
+                    home.forward(node.rpc_port)?;
+                }
+                Process::start(Path::new("ip"), [home.inside(&agent), arguments].concat(), log)?
+            },
+            None => {
+                arguments.extend(["--listen".into(), format!("{here}:{}", free_port()?).into()]);
+                Process::start(&agent, arguments, log)?
+            },
+        };
+        self.agents.push((name.to_string(), process));
+        Ok(())
+    }
+
+    /// Ends the agent of a provider.
+    pub fn stop_provider(&mut self, index: usize) {
+        self.agents.retain(|(name, _)| name != PROVIDERS[index].name);
     }
 
     /// Checks that every process still runs.

@@ -1,7 +1,7 @@
 //! What a network is doing.
 
 use crate::{
-    network::{account, Network, PROVIDERS, VALIDATORS},
+    network::{account, Network, ProviderSettings, PROVIDERS, VALIDATORS},
     Result,
 };
 use codec::{Decode, Encode};
@@ -216,17 +216,17 @@ pub async fn table(network: &mut Network, ledger: &mut Ledger) -> Result<String>
 
     writeln!(
         out,
-        "\n{:<12} {:>14} {:>14} {:>14} {:>14} {:>9}  boosts",
-        "provider", "limit", "raw down", "raw up", "guaranteed", "reports"
+        "\n{:<14} {:>14} {:>14} {:>14} {:>14} {:>9}  boosts",
+        "provider", "limits", "raw down", "raw up", "guaranteed", "reports"
     )?;
-    for (name, secret, limit, validator) in PROVIDERS {
+    for ProviderSettings { name, secret, limits_mbit: (down, up), validator, .. } in PROVIDERS {
         let status = provider(&node, secret).await?;
         let last = status.as_ref().and_then(|status| status.last).map(|(_, outcome)| outcome);
         let shown = |bits: Option<u64>| bits.map_or_else(|| "-".to_string(), rate::show);
         writeln!(
             out,
-            "{name:<12} {:>14} {:>14} {:>14} {:>14} {:>9}  {}",
-            rate::show(limit * 1_000_000),
+            "{name:<14} {:>14} {:>14} {:>14} {:>14} {:>9}  {}",
+            format!("{down}/{up} Mbit/s"),
             shown(last.map(|last| last.down.raw)),
             shown(last.map(|last| last.up.raw)),
             shown(status.as_ref().map(|status| status.guaranteed_bits_per_second)),
