@@ -96,9 +96,9 @@ impl<'a> Committee<'a> {
 
     /// More of them, which are started so. Each is told where to listen.
     pub fn add(&mut self, program: &std::path::Path, arguments: &[&str], members: usize) -> Result<()> {
-        let address = self.lab.address(Host::Challengers);
         let first = self.processes.len();
         for index in first..first + members {
+            let address = self.lab.challenger(index as u8);
             let listen = format!("{address}:{}", FIRST_PORT + 2 * index as u16);
             let mut command = self.lab.on(Host::Challengers, program);
             command.extend(arguments.iter().map(Into::into));
@@ -129,6 +129,19 @@ impl<'a> Committee<'a> {
 
     /// Measures with all of them, a number of times.
     pub fn measure(&self, way: Way, mbit: u64, train: Duration, byzantine: usize, runs: u32) -> Result<Vec<Run>> {
+        self.measure_as(&[], way, mbit, train, byzantine, runs)
+    }
+
+    /// The same, by an agent that these words start.
+    pub fn measure_as(
+        &self,
+        starter: &[&str],
+        way: Way,
+        mbit: u64,
+        train: Duration,
+        byzantine: usize,
+        runs: u32,
+    ) -> Result<Vec<Run>> {
         let arguments = [
             format!("--declare={mbit}mbit"),
             format!("--train={}", train.as_millis()),
@@ -138,8 +151,15 @@ impl<'a> Committee<'a> {
             format!("--listen={}:40400", self.lab.address(Host::Prover)),
             "--json".into(),
         ];
+        let agent = agent()?;
         let arguments: Vec<&str> = std::iter::once("measure").chain(arguments.iter().map(String::as_str)).collect();
-        self.prove(&agent()?, &arguments, runs)
+        match starter.split_first() {
+            None => self.prove(&agent, &arguments, runs),
+            Some((program, more)) => {
+                let agent = agent.to_str().ok_or("the path of the agent is no text")?;
+                self.prove(program.as_ref(), &[more, &[agent], &arguments].concat(), runs)
+            },
+        }
     }
 
     /// Lets a prover run that prints what it measured.

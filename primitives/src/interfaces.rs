@@ -181,12 +181,15 @@ impl OnIncluded for () {
 
 /// Is told what challengers did.
 pub trait OnDuty {
-    /// A challenger met a duty in which it was to send and take so many bytes; none where the challenge was void.
-    fn on_duty(challenger: &AccountId, assigned_bytes: u64);
+    /// A challenger met a duty in which it was to send and take so many bytes; none where the challenge was void. Says whether it was paid for
+    /// former ones at that, which is most of the work.
+    fn on_duty(challenger: &AccountId, assigned_bytes: u64) -> bool;
 }
 
 impl OnDuty for () {
-    fn on_duty(_: &AccountId, _: u64) {}
+    fn on_duty(_: &AccountId, _: u64) -> bool {
+        false
+    }
 }
 
 /// Knows the block that is being executed, from its first moment on.

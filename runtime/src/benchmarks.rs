@@ -7,7 +7,7 @@ use sp_runtime::DispatchError;
 use weir_primitives::{
     measurement::{lottery::groups::Prefix, PeerKey},
     parameters::Parameters,
-    AccountId,
+    AccountId, EpochIndex,
 };
 
 frame_benchmarking::define_benchmarks!(
@@ -39,6 +39,10 @@ impl Scene for Stage {
     fn queue_challenger(number: u32, account: &AccountId, identity: PeerKey) -> Result<(), DispatchError> {
         let endpoints = registry::endpoints(number).ok_or("an endpoint is short")?;
         registry::queue_challenger::<Runtime>(account, identity, endpoints)
+    }
+
+    fn make_junior(account: &AccountId, from: EpochIndex) -> Result<(), DispatchError> {
+        registry::make_junior::<Runtime>(account, from)
     }
 
     fn seat_provider(account: &AccountId, identity: PeerKey, prefix: Prefix) -> Result<u32, DispatchError> {

@@ -14,8 +14,9 @@ use frame_support::{
     parameter_types,
     traits::{AsEnsureOriginWithArg, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf},
     weights::{
-        constants::{ExtrinsicBaseWeight, RocksDbWeight, WEIGHT_REF_TIME_PER_SECOND},
-        ConstantMultiplier, Weight, WeightToFeeCoefficient, WeightToFeeCoefficients, WeightToFeePolynomial,
+        constants::{ExtrinsicBaseWeight, RocksDbWeight, WEIGHT_REF_TIME_PER_MICROS, WEIGHT_REF_TIME_PER_SECOND},
+        ConstantMultiplier, RuntimeDbWeight, Weight, WeightToFeeCoefficient, WeightToFeeCoefficients,
+        WeightToFeePolynomial,
     },
 };
 use frame_system::{
@@ -38,7 +39,14 @@ const NORMAL_DISPATCH_RATIO: Perbill = Perbill::from_percent(75);
 /// block reads, so their size has no limit.
 const MAXIMUM_BLOCK_WEIGHT: Weight = Weight::from_parts(WEIGHT_REF_TIME_PER_SECOND / 2, u64::MAX);
 
+/// What a row of the state costs that nobody has touched for long: the SDK's price of RocksDB.
+pub type StorageDbWeight = RocksDbWeight;
+
 parameter_types! {
+    /// What a row costs that measurement touches in every epoch: a node's caches have it, and a block touches many. `scripts/bench storage` measures
+    /// both.
+    pub const EverydayDbWeight: RuntimeDbWeight =
+        RuntimeDbWeight { read: 8 * WEIGHT_REF_TIME_PER_MICROS, write: 50 * WEIGHT_REF_TIME_PER_MICROS };
     pub const BlockHashCount: BlockNumber = 2_400;
     pub const Version: RuntimeVersion = VERSION;
     pub RuntimeBlockWeights: BlockWeights =
@@ -58,7 +66,7 @@ impl frame_system::Config for Runtime {
     type Nonce = Nonce;
     type Hash = Hash;
     type BlockHashCount = BlockHashCount;
-    type DbWeight = RocksDbWeight;
+    type DbWeight = StorageDbWeight;
     type Version = Version;
     type AccountData = pallet_balances::AccountData<Balance>;
     type SS58Prefix = ConstU16<42>;
@@ -140,7 +148,7 @@ impl pallet_transaction_payment::Config for Runtime {
 impl pallet_difficulty::Config for Runtime {
     type OnAuthored = Token;
     type Epochs = Bandwidth;
-    type WeightInfo = pallet_difficulty::weights::MeasuredWeight<Runtime>;
+    type WeightInfo = pallet_difficulty::weights::MeasuredWeight<StorageDbWeight>;
 }
 
 impl pallet_bandwidth::Config for Runtime {
@@ -154,9 +162,72 @@ impl pallet_bandwidth::Config for Runtime {
     type OnDuty = Token;
     type BatchesPerBlock = ConstU32<32>;
     type SweepWeight = SweepWeight;
-    type WeightInfo = pallet_bandwidth::weights::MeasuredWeight<Runtime>;
+    type WeightInfo = BandwidthWeight;
     #[cfg(feature = "runtime-benchmarks")]
     type Scene = crate::benchmarks::Stage;
+}
+
+/// The weights of bandwidth: what happens in every epoch at the price of rows that are touched every day, and the rest at that of others.
+pub struct BandwidthWeight;
+
+/// What happens at each instant.
+type Everyday = pallet_bandwidth::weights::MeasuredWeight<EverydayDbWeight>;
+/// What touches rows that nobody has touched for long.
+type Rare = pallet_bandwidth::weights::MeasuredWeight<StorageDbWeight>;
+
+impl pallet_bandwidth::weights::WeightInfo for BandwidthWeight {
+    fn on_initialize() -> Weight {
+        Everyday::on_initialize()
+    }
+
+    fn start_epoch() -> Weight {
+        Rare::start_epoch()
+    }
+
+    fn walk(m: u32) -> Weight {
+        Everyday::walk(m)
+    }
+
+    fn pass_slots(s: u32) -> Weight {
+        Everyday::pass_slots(s)
+    }
+
+    fn evaluate(m: u32) -> Weight {
+        Everyday::evaluate(m)
+    }
+
+    // The payee may be anybody.
+    fn pay_duties() -> Weight {
+        Rare::pay_duties()
+    }
+
+    fn evict() -> Weight {
+        Rare::evict()
+    }
+
+    fn forget() -> Weight {
+        Rare::forget()
+    }
+
+    fn submit(r: u32) -> Weight {
+        Everyday::submit(r)
+    }
+
+    fn authorize_submit(r: u32) -> Weight {
+        Everyday::authorize_submit(r)
+    }
+
+    fn submit_own() -> Weight {
+        Everyday::submit_own()
+    }
+
+    fn authorize_submit_own() -> Weight {
+        Everyday::authorize_submit_own()
+    }
+
+    fn show_equivocation() -> Weight {
+        Rare::show_equivocation()
+    }
 }
 
 parameter_types! {
@@ -175,7 +246,7 @@ impl pallet_registry::Config for Runtime {
     type OnGuaranteed = (Difficulty, Token);
     type SlashOrigin = EnsureRoot<AccountId>;
     type MaxAdmitted = ConstU32<16>;
-    type WeightInfo = pallet_registry::weights::MeasuredWeight<Runtime>;
+    type WeightInfo = pallet_registry::weights::MeasuredWeight<StorageDbWeight>;
 }
 
 impl pallet_token::Config for Runtime {
@@ -185,7 +256,7 @@ impl pallet_token::Config for Runtime {
     type CurrentBlock = Difficulty;
     type Epochs = Bandwidth;
     type VestingBlocks = tunables::VestingBlocks;
-    type WeightInfo = pallet_token::weights::MeasuredWeight<Runtime>;
+    type WeightInfo = pallet_token::weights::MeasuredWeight<StorageDbWeight>;
 }
 
 impl pallet_utility::Config for Runtime {

@@ -1,10 +1,13 @@
 //! The weights that were measured, and the benchmarks that measured them.
 
-use pallet_bandwidth::weights::{MeasuredWeight, WeightInfo};
+use pallet_bandwidth::weights::WeightInfo;
 use sp_io::hashing::blake2_256;
 use std::{fs, path::PathBuf};
 use weir_primitives::measurement::lottery::{committee::CANDIDATES_PER_MEMBER, instants::MOST};
-use weir_runtime::{configs::SweepWeight, genesis, Runtime};
+use weir_runtime::{
+    configs::{BandwidthWeight, StorageDbWeight, SweepWeight},
+    genesis,
+};
 
 fn source(pallet: &str, file: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../pallets/{pallet}/src/{file}"));
@@ -45,13 +48,16 @@ fn every_benchmark_has_its_weight_and_every_weight_its_benchmark() {
 /// with a slot that it may not be able to end.
 #[test]
 fn a_public_network_of_two_thousand_providers_is_passed_over_in_time() {
-    type Weights = MeasuredWeight<Runtime>;
+    type Weights = BandwidthWeight;
     let measurement = genesis::testnet().measurement;
-    let (providers, looks) = (2_000, 32);
+    let (providers, members) = (2_000, measurement.committee);
     let slot = Weights::pass_slots(1) - Weights::pass_slots(0);
-    let evaluated = Weights::evaluate(measurement.committee) + Weights::look(looks);
-    let longest = Weights::evaluate(measurement.committee)
-        + Weights::look(measurement.committee * CANDIDATES_PER_MEMBER)
+    let look = (Weights::walk(1) - Weights::walk(0)) / u64::from(CANDIDATES_PER_MEMBER);
+    // Two looks for each member, one of which is in the evaluation, and one of the members is paid.
+    let evaluated = Weights::evaluate(members) + look * u64::from(members) + Weights::pay_duties();
+    let longest = Weights::evaluate(members)
+        + Weights::walk(members)
+        + Weights::pay_duties() * u64::from(members)
         + Weights::evict()
         + slot;
     let usable = SweepWeight::get() - longest - Weights::pass_slots(0);
@@ -65,9 +71,9 @@ fn a_public_network_of_two_thousand_providers_is_passed_over_in_time() {
 fn the_hooks_of_a_block_that_begins_an_epoch_leave_two_fifths_of_it_to_others() {
     use pallet_difficulty::weights::WeightInfo as _;
     use pallet_token::weights::WeightInfo as _;
-    type Bandwidth = MeasuredWeight<Runtime>;
-    type Difficulty = pallet_difficulty::weights::MeasuredWeight<Runtime>;
-    type Token = pallet_token::weights::MeasuredWeight<Runtime>;
+    type Bandwidth = BandwidthWeight;
+    type Difficulty = pallet_difficulty::weights::MeasuredWeight<StorageDbWeight>;
+    type Token = pallet_token::weights::MeasuredWeight<StorageDbWeight>;
     let hooks = [
         SweepWeight::get(),
         Bandwidth::on_initialize(),

@@ -40,12 +40,20 @@ pub enum Host {
 pub struct Wire {
     /// How long a packet takes one way.
     pub delay: Duration,
+    /// How much longer it takes to the challengers than from them.
+    pub longer_there: Duration,
+    /// How much longer, each way, it takes to and from the last address of the challengers than the first one. Those between are evenly spread.
+    pub spread: Duration,
     /// The part of the packets that are lost.
     pub loss: f64,
     /// The part of the packets that take 3 ms longer, and come after later ones.
     pub reordered: f64,
 }
 
+/// How many addresses the challengers have.
+pub const CHALLENGER_ADDRESSES: u8 = 16;
+/// The last byte of the first of them.
+const FIRST_CHALLENGER: u8 = 2;
 /// How much longer a reordered packet takes.
 const REORDERED_BY: Duration = Duration::from_millis(3);
 
@@ -122,6 +130,9 @@ impl Lab {
             let _ = sh(&format!("ip -n {namespace} addr add {ipv6} dev {link} nodad"));
             sh(&format!("ip -n {namespace} link set {link} up"))?;
         }
+        for number in 1..CHALLENGER_ADDRESSES {
+            sh(&format!("ip -n {challengers} addr add 10.77.2.{}/24 dev eth0", FIRST_CHALLENGER + number))?;
+        }
         for (namespace, link, by) in [(&prover, 1, "eth0"), (&challengers, 2, "eth0")] {
             sh(&format!("ip -n {namespace} route add default via 10.77.{link}.1"))?;
             let _ = sh(&format!("ip -n {namespace} -6 route add default via fd77:{link}::1 dev {by}"));
@@ -150,6 +161,11 @@ impl Lab {
             Host::Router => Ipv4Addr::new(10, 77, 1, 1).into(),
             Host::Challengers => Ipv4Addr::new(10, 77, 2, 2).into(),
         }
+    }
+
+    /// One of the addresses of the challengers.
+    pub fn challenger(&self, number: u8) -> IpAddr {
+        Ipv4Addr::new(10, 77, 2, FIRST_CHALLENGER + number % CHALLENGER_ADDRESSES).into()
     }
 
     /// Where a host is reached over IPv6.
@@ -247,9 +263,10 @@ impl Wire {
     /// Lays the wire between two links, which it makes. It lasts as long as the process.
     fn lay(self, a: (&str, &str), b: (&str, &str)) -> Result<()> {
         let [a, b] = [tun(a.0, a.1)?, tun(b.0, b.1)?].map(Arc::new);
-        for (from, to) in [(a.clone(), b.clone()), (b, a)] {
+        for (from, to, longer) in [(a.clone(), b.clone(), self.longer_there), (b, a, Duration::ZERO)] {
             let (sender, receiver) = mpsc::channel();
-            std::thread::Builder::new().name("wire-in".into()).spawn(move || self.take(&from, &sender))?;
+            let wire = Self { delay: self.delay + longer, ..self };
+            std::thread::Builder::new().name("wire-in".into()).spawn(move || wire.take(&from, &sender))?;
             std::thread::Builder::new().name("wire-out".into()).spawn(move || give(&to, &receiver))?;
         }
         Ok(())
@@ -270,11 +287,27 @@ impl Wire {
                 continue;
             }
             let late = if chance() < self.reordered { REORDERED_BY } else { Duration::ZERO };
-            let packet = OnWire { due: Instant::now() + self.delay + late, number, bytes: buffer[..length].to_vec() };
+            let bytes = buffer[..length].to_vec();
+            let due = Instant::now() + self.delay + self.spread_of(&bytes) + late;
+            let packet = OnWire { due, number, bytes };
             if sender.send(packet).is_err() {
                 return;
             }
         }
+    }
+}
+
+impl Wire {
+    /// How much longer a packet takes for the challenger that it is to or from.
+    fn spread_of(self, packet: &[u8]) -> Duration {
+        let is_ipv4 = packet.first().is_some_and(|first| first >> 4 == 4);
+        let addresses = [packet.get(12..16), packet.get(16..20)].into_iter().flatten().filter(|_| is_ipv4);
+        let number = addresses.filter_map(|address| match address {
+            [10, 77, 2, last] => last.checked_sub(FIRST_CHALLENGER),
+            _ => None,
+        });
+        let number = number.max().unwrap_or(0).min(CHALLENGER_ADDRESSES - 1);
+        self.spread * u32::from(number) / u32::from(CHALLENGER_ADDRESSES - 1)
     }
 }
 

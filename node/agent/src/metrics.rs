@@ -6,7 +6,7 @@ use substrate_prometheus_endpoint::{
     prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts},
     register, PrometheusError, Registry,
 };
-use weir_probe::{message::Refusal, port::Port};
+use weir_probe::{message::Refusal, port::Port, time::is_clock_kept};
 
 /// The metrics of both roles.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Metrics {
     pub heads: IntCounter,
     /// By how much the agent's clock is ahead.
     pub clock_ahead_us: IntGauge,
+    /// Whether the kernel says that something keeps the clock right.
+    pub clock_kept: IntGauge,
     /// Packets of the measurement port, by what became of them.
     pub packets: IntGaugeVec,
 }
@@ -84,6 +86,10 @@ impl Metrics {
                 "weir_agent_clock_ahead_microseconds",
                 "By how much this agent's clock is ahead of those that it compares with",
             )?,
+            clock_kept: gauge(
+                "weir_agent_clock_kept",
+                "Whether something keeps this machine's clock right, as its kernel says: 1 if so",
+            )?,
             packets: gauges(
                 "weir_agent_packets",
                 "Packets at the measurement port since the start, by what became of them",
@@ -109,6 +115,7 @@ impl Metrics {
         if let Some(ahead_us) = clocks.ahead_of_peers_us() {
             self.clock_ahead_us.set(ahead_us);
         }
+        self.clock_kept.set(is_clock_kept().unwrap_or(false).into());
     }
 
     /// Notes what the port counted so far.

@@ -25,6 +25,16 @@ mod test_clock {
 #[cfg(feature = "test-clock")]
 pub use test_clock::set_test_offset;
 
+/// Whether something keeps the system's clock right, as the kernel knows of whoever sets it (RFC 5905 by way of `adjtimex`); nothing if the kernel
+/// does not say.
+pub fn is_clock_kept() -> Option<bool> {
+    // SAFETY: it is made of numbers alone, of which zero is one.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: without modes it only writes to what it is given, which lives through the call.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    (answer >= 0).then_some(answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0)
+}
+
 /// A moment by some agent's wall clock, in microseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct UnixMicros(pub u64);

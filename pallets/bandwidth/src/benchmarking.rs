@@ -8,6 +8,7 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 use codec::Encode;
+use core::cell::Cell;
 use frame_benchmarking::v2::*;
 use frame_support::{
     traits::{Authorize, Get, Hooks},
@@ -18,10 +19,15 @@ use sp_arithmetic::Perbill;
 use sp_core::{crypto::KeyTypeId, ed25519};
 use sp_runtime::{transaction_validity::TransactionSource, DispatchError};
 use weir_primitives::{
-    interfaces::{CurrentBlock, EpochProvider, Epochs, Participants},
+    interfaces::{CurrentBlock, EpochProvider, Epochs, OnDuty, Participants},
     measurement::{
         challenge::{batch_payload, commitment_payload, member_payload, Challenge, MemberReport},
-        lottery::{committee::Table, groups::Prefix, Seed},
+        duties::{Attendance, Entry, Record, ENTRIES},
+        lottery::{
+            committee::{committee, Candidate, DrawnProvider, Rules, Table, CANDIDATES_PER_MEMBER, JUNIOR_EPOCHS},
+            groups::{Family, Prefix},
+            Seed,
+        },
         PeerKey,
     },
     parameters::{Parameters, MAX_COMMITTEE, MAX_WINDOW},
@@ -38,7 +44,13 @@ pub trait Scene {
     ///
     /// When that cannot be.
     fn seat_challenger(number: u32, account: &AccountId, identity: PeerKey) -> Result<(), DispatchError>;
-    /// Makes an account a challenger that waits to be admitted.
+    /// Makes a senior a junior that is active from an epoch on.
+    ///
+    /// # Errors
+    ///
+    /// When it is no challenger.
+    fn make_junior(account: &AccountId, from: EpochIndex) -> Result<(), DispatchError>;
+    /// Makes an account a challenger that waits to be admitted, which is the most work.
     ///
     /// # Errors
     ///
@@ -60,8 +72,8 @@ pub trait Scene {
 }
 
 const KEYS: KeyTypeId = KeyTypeId(*b"weir");
-/// The epoch in which everything happens.
-const EPOCH: EpochIndex = 5;
+/// The epoch in which everything happens: so late that there are juniors of many epochs.
+const EPOCH: EpochIndex = 400;
 const SEED: Seed = [7; 32];
 /// How many challengers there are for each member of a committee, so that it does not take many looks to find one.
 const CHALLENGERS_PER_MEMBER: u32 = 4;
@@ -131,7 +143,7 @@ fn an_instant(number: u32) -> Instant {
     }
 }
 
-/// Stages a challenge with so many members, all of whose rewards are due.
+/// Stages a challenge with so many members. The provider's reward is due, and each member has had a duty in the epoch.
 fn stage<T: Config>(members: u32) -> Result<Stage, BenchmarkError> {
     let parameters = begin::<T>(members)?;
     for number in 0..members.saturating_mul(CHALLENGERS_PER_MEMBER) {
@@ -149,7 +161,7 @@ fn stage<T: Config>(members: u32) -> Result<Stage, BenchmarkError> {
     let members: Option<Vec<_>> = committee.iter().map(|slot| T::Participants::challenger(*slot, EPOCH)).collect();
     let members = members.ok_or("each has its slot")?;
     for (member, _) in &members {
-        T::Scene::earn(member)?;
+        T::OnDuty::on_duty(member, 1);
     }
     Ok(Stage { challenge: Challenge { epoch: EPOCH, instant: 0, slot }, instant, provider, members })
 }
@@ -190,6 +202,40 @@ impl Stage {
         let payload = commitment_payload(genesis, &SEED, &self.members[place].1, &signed.report.commitment);
         Ok((signed, sign(&self.provider.identity, &payload)?))
     }
+}
+
+/// Challengers none of which can be a member, since all are the provider's neighbours. They are looked at in turn, whichever is drawn: none is in a
+/// cache.
+struct Neighbours<C> {
+    table: C,
+    looks: Cell<u32>,
+    prefix: Prefix,
+}
+
+impl<C: Table> Table for Neighbours<C> {
+    fn slots(&self) -> u32 {
+        self.table.slots()
+    }
+
+    fn seniors(&self) -> u32 {
+        self.table.seniors()
+    }
+
+    fn candidate(&self, _: u32) -> Option<Candidate> {
+        let slot = self.looks.get();
+        self.looks.set(slot.saturating_add(1));
+        self.table.candidate(slot).map(|candidate| Candidate { prefixes: vec![self.prefix], ..candidate })
+    }
+}
+
+/// A record of which everything was missed and counts.
+fn full_record() -> Record {
+    let missed = Entry::of(&[Attendance::Missed, Attendance::Met], 0, 1_000_000);
+    let mut record = Record::default();
+    for entry in core::iter::repeat_n(missed, ENTRIES as usize).flatten() {
+        record.add(entry);
+    }
+    record
 }
 
 /// As many as there can be of those that are to be jailed, from so many challengers that all of them are.
@@ -237,7 +283,13 @@ mod benchmarks {
         for number in 0..MAX_JAIL_CANDIDATES.saturating_mul(16) {
             T::Scene::seat_challenger(number, &account(1, number), nobodys(1, number))?;
         }
-        for number in 0..ADMITTED {
+        // Those that are to be jailed are juniors, each of another epoch, and one of an epoch whose juniors grow up now.
+        for number in 0..MAX_JAIL_CANDIDATES {
+            T::Scene::make_junior(&account(1, number), EPOCH.saturating_sub(number))?;
+        }
+        T::Scene::make_junior(&account(1, MAX_JAIL_CANDIDATES), EPOCH.saturating_add(2).saturating_sub(JUNIOR_EPOCHS))?;
+        // For each that is admitted the last one takes its place, and it is another one each time.
+        for number in 0..2 * ADMITTED {
             let number = number.saturating_add(1_000_000);
             T::Scene::queue_challenger(number, &account(1, number), nobodys(1, number))?;
         }
@@ -257,23 +309,25 @@ mod benchmarks {
         Ok(())
     }
 
+    /// A committee that cannot be found, and takes 64 looks for each of its members, none at the same challenger.
     #[benchmark]
-    fn look(l: Linear<1, 1_000>) -> Result<(), BenchmarkError> {
-        begin::<T>(MAX_COMMITTEE)?;
-        for number in 0..l {
+    fn walk(m: Linear<1, 16>) -> Result<(), BenchmarkError> {
+        begin::<T>(m)?;
+        let looks = m.saturating_mul(CANDIDATES_PER_MEMBER);
+        for number in 0..looks {
             T::Scene::seat_challenger(number, &account(1, number), nobodys(1, number))?;
         }
-        let table = T::Participants::challengers(EPOCH);
-        let mut found = 0u32;
+        let table = Neighbours { table: T::Participants::challengers(EPOCH), looks: Cell::new(0), prefix: prefix(0) };
+        let provider = DrawnProvider { account: account(2, 0), family: Family::V4, prefix: Some(prefix(0)) };
+        let rules = Rules { members: m, prefixes_differ: true, limits_juniors: true };
+        let found;
 
         #[block]
         {
-            for slot in 0..l {
-                found = found.saturating_add(u32::from(table.candidate(slot).is_some_and(|it| it.is_active(EPOCH))));
-            }
+            found = committee(&SEED, EPOCH, &provider, &rules, &table);
         }
 
-        assert_eq!(found, l);
+        assert_eq!((found, table.looks.get()), (None, looks));
         Ok(())
     }
 
@@ -317,6 +371,9 @@ mod benchmarks {
             },
         );
         jail_candidates::<T>();
+        for (member, _) in &stage.members {
+            Records::<T>::insert(member, (0, full_record()));
+        }
 
         #[block]
         {
@@ -327,6 +384,22 @@ mod benchmarks {
         assert!(!Reports::<T>::contains_key(key, slot));
         // Two members make no quorum.
         assert!(m < 3 || stage.members.iter().any(|(member, _)| Records::<T>::contains_key(member)));
+        Ok(())
+    }
+
+    /// A first duty in an epoch, and the pay for those of the last one.
+    #[benchmark]
+    fn pay_duties() -> Result<(), BenchmarkError> {
+        begin::<T>(MAX_COMMITTEE)?;
+        let challenger = account(1, 0);
+        T::Scene::seat_challenger(0, &challenger, nobodys(1, 0))?;
+        T::Scene::earn(&challenger)?;
+
+        #[block]
+        {
+            T::OnDuty::on_duty(&challenger, 1);
+        }
+
         Ok(())
     }
 
@@ -367,7 +440,7 @@ mod benchmarks {
 
     #[benchmark]
     fn submit(r: Linear<1, MAX_COMMITTEE>) -> Result<(), BenchmarkError> {
-        let stage = stage::<T>(MAX_COMMITTEE)?;
+        let stage = stage::<T>(r)?;
         // Few enough are wanted that its author is paid.
         let mut parameters = T::Parameters::get().ok_or("the parameters were set")?;
         parameters.measurement.committee = 1;
@@ -412,7 +485,7 @@ mod benchmarks {
         Reports::<T>::insert((EPOCH, 0), challenge.slot, BoundedVec::truncate_from(others));
 
         #[extrinsic_call]
-        _(RawOrigin::Authorized, challenge, signed, prover);
+        _(RawOrigin::Authorized, challenge, stage.members[usize::from(signed.place)].1, signed, prover);
 
         assert_eq!(Reports::<T>::get((EPOCH, 0), challenge.slot).len() as u32, MAX_COMMITTEE);
         Ok(())
@@ -422,7 +495,8 @@ mod benchmarks {
     fn authorize_submit_own() -> Result<(), BenchmarkError> {
         let stage = stage::<T>(MAX_COMMITTEE)?;
         let (signed, prover) = stage.single::<T>()?;
-        let call = Call::<T>::submit_own { challenge: stage.challenge, signed, prover };
+        let member = stage.members[usize::from(signed.place)].1;
+        let call = Call::<T>::submit_own { challenge: stage.challenge, member, signed, prover };
 
         #[block]
         {

@@ -6,6 +6,7 @@
 
 use crate::weights::WeightInfo;
 use crate::{
+    sweep::Evaluated,
     types::{Instant, Plan},
     Config, Event, Instants, Pallet, Plans,
 };
@@ -42,8 +43,16 @@ impl<T: Config> HasRoom for Pallet<T> {
         let blocks = epoch.blocks.checked_div(instants).unwrap_or(0);
         let slots = u64::from(T::Participants::everybody(next).provider_slots).saturating_add(1);
         let drawn = u64::from(demand.providers).saturating_mul(3).div_ceil(u64::from(one_in).saturating_mul(2).max(1));
-        let evaluated = Self::weight_of_evaluation(&parameters.measurement, TYPICAL_LOOKS);
-        let needed = Self::weight_of_a_slot().saturating_mul(slots).saturating_add(evaluated.saturating_mul(drawn));
+        let members = parameters.measurement.committee;
+        let looks = members.saturating_mul(TYPICAL_LOOKS_PER_MEMBER);
+        let typical = Evaluated { looks, paid: 0, is_booked: true, was_evicted: false };
+        let evaluated = Self::weight_of_evaluation(&parameters.measurement, typical);
+        // With its first duty of an epoch a challenger is paid for those of the last one: nearly all of them at the first instant.
+        let paid = drawn.saturating_mul(members.into()).min(T::Participants::everybody(next).challengers.into());
+        let needed = Self::weight_of_a_slot()
+            .saturating_mul(slots)
+            .saturating_add(evaluated.saturating_mul(drawn))
+            .saturating_add(T::WeightInfo::pay_duties().saturating_mul(paid));
         // A block does not begin with a slot that it may not be able to end.
         let usable = T::SweepWeight::get()
             .saturating_sub(T::WeightInfo::pass_slots(0))
@@ -52,8 +61,8 @@ impl<T: Config> HasRoom for Pallet<T> {
     }
 }
 
-/// How many looks at the table of challengers a committee takes where nearly all of them can be members.
-const TYPICAL_LOOKS: u32 = 32;
+/// How many looks at the table of challengers a member takes where nearly all of them can be one.
+const TYPICAL_LOOKS_PER_MEMBER: u32 = 2;
 
 impl<T: Config> Pallet<T> {
     /// What is measured in an epoch.

@@ -60,7 +60,7 @@ use weir_primitives::{
         lottery::Seed,
         PeerKey,
     },
-    parameters::{Measurement, Parameters},
+    parameters::{Measurement, Parameters, MAX_COMMITTEE},
     AccountId, BlockNumber, Epoch, EpochIndex, Hash, UnixMilliseconds,
 };
 
@@ -254,7 +254,7 @@ pub mod pallet {
         #[pallet::weight((T::WeightInfo::submit(count(batch)), DispatchClass::Operational))]
         #[pallet::weight_of_authorize(authorize_submit::<T>(batch))]
         #[pallet::authorize(|_, challenge, batch, prover| {
-            Pallet::<T>::validity(Pallet::<T>::check_batch(*challenge, batch, prover), *challenge, None, batch.len())
+            Pallet::<T>::validity(Pallet::<T>::check_batch(*challenge, batch, prover), *challenge, None, count(batch))
         })]
         pub fn submit(
             origin: OriginFor<T>,
@@ -267,22 +267,24 @@ pub mod pallet {
             Self::take(challenge, &batch, true)
         }
 
-        /// Hands in the report of a member that the prover left out. `prover` is the signature of the provider's identity over
-        /// [`weir_primitives::measurement::challenge::commitment_payload`]. Followed by [`Event::Reported`].
+        /// Hands in the report of a member that the prover left out. `member` is the member's identity, and `prover` the signature of the provider's
+        /// over [`weir_primitives::measurement::challenge::commitment_payload`]. Followed by [`Event::Reported`].
         #[pallet::call_index(1)]
         #[pallet::weight((T::WeightInfo::submit_own(), DispatchClass::Operational))]
         #[pallet::weight_of_authorize(authorize_submit_own::<T>())]
-        #[pallet::authorize(|_, challenge, signed, prover| {
-            Pallet::<T>::validity(Pallet::<T>::check_single(*challenge, signed, prover), *challenge, Some(signed.place), 1)
+        #[pallet::authorize(|_, challenge, member, signed, prover| {
+            let checked = Pallet::<T>::check_single(*challenge, member, signed, prover);
+            Pallet::<T>::validity(checked, *challenge, Some(signed.place), 1)
         })]
         pub fn submit_own(
             origin: OriginFor<T>,
             challenge: Challenge,
+            member: PeerKey,
             signed: SignedReport,
             prover: ed25519::Signature,
         ) -> DispatchResult {
             ensure_authorized(origin)?;
-            let _ = prover;
+            let _ = (member, prover);
             Self::take(challenge, &[signed], false)
         }
 
@@ -315,14 +317,15 @@ fn count(batch: &Batch) -> u32 {
     u32::try_from(batch.len()).unwrap_or(u32::MAX)
 }
 
-/// What checking a batch costs, if its committee is the hardest to find.
+/// What checking a batch costs, if its committee is the hardest to find. A look for each member is in what was measured.
 fn authorize_submit<T: Config>(batch: &Batch) -> Weight {
-    T::WeightInfo::authorize_submit(count(batch)).saturating_add(T::WeightInfo::look(reports::MOST_LOOKS))
+    let looks = reports::MOST_LOOKS.saturating_sub(MAX_COMMITTEE);
+    T::WeightInfo::authorize_submit(count(batch)).saturating_add(Pallet::<T>::weight_of_looks(looks))
 }
 
 /// What checking a single report costs, if its committee is the hardest to find.
 fn authorize_submit_own<T: Config>() -> Weight {
-    T::WeightInfo::authorize_submit_own().saturating_add(T::WeightInfo::look(reports::MOST_LOOKS))
+    T::WeightInfo::authorize_submit_own().saturating_add(Pallet::<T>::weight_of_looks(reports::MOST_LOOKS))
 }
 
 impl<T: Config> Pallet<T> {

@@ -201,8 +201,9 @@ impl OnIncluded for Listener {
 }
 
 impl OnDuty for Listener {
-    fn on_duty(challenger: &AccountId, assigned_bytes: u64) {
+    fn on_duty(challenger: &AccountId, assigned_bytes: u64) -> bool {
         DUTIES.with_borrow_mut(|duties| duties.push((challenger.clone(), assigned_bytes)));
+        false
     }
 }
 
@@ -228,13 +229,16 @@ impl crate::weights::WeightInfo for ByTheSlot {
     fn start_epoch() -> Weight {
         Weight::zero()
     }
-    fn look(_: u32) -> Weight {
+    fn walk(_: u32) -> Weight {
         Weight::zero()
     }
     fn pass_slots(slots: u32) -> Weight {
         Weight::from_parts(1_000, 0).saturating_mul(slots.into())
     }
     fn evaluate(_: u32) -> Weight {
+        Weight::zero()
+    }
+    fn pay_duties() -> Weight {
         Weight::zero()
     }
     fn evict() -> Weight {
@@ -267,6 +271,7 @@ mod stage {
     use crate::benchmarking::Scene;
     use pallet_registry::benchmarking as registry;
     use sp_runtime::DispatchError;
+    use weir_primitives::EpochIndex;
 
     pub struct Stage;
 
@@ -286,6 +291,10 @@ mod stage {
         fn seat_provider(account: &AccountId, identity: ed25519::Public, prefix: Prefix) -> Result<u32, DispatchError> {
             registry::leave_empty_prefixes::<Test>();
             registry::seat_provider::<Test>(account, identity, registry::Known::behind(prefix))
+        }
+
+        fn make_junior(account: &AccountId, from: EpochIndex) -> Result<(), DispatchError> {
+            registry::make_junior::<Test>(account, from)
         }
 
         fn earn(_: &AccountId) -> Result<(), DispatchError> {
@@ -376,6 +385,7 @@ pub fn genesis() -> Hash {
 
 /// Who measures the provider in a slot at an instant.
 pub struct Sat {
+    pub challenge: weir_primitives::measurement::challenge::Challenge,
     pub provider: EpochProvider,
     pub seed: Seed,
     pub committee: Vec<AccountId>,
@@ -389,7 +399,7 @@ pub fn sat(challenge: weir_primitives::measurement::challenge::Challenge) -> Opt
     let slots = Bandwidth::committee_of(&provider, &instant, &seed, &measurement).0?;
     let committee =
         slots.into_iter().map(|slot| <Registry as Participants>::challenger(slot, challenge.epoch).unwrap().0);
-    Some(Sat { provider, seed, committee: committee.collect() })
+    Some(Sat { challenge, provider, seed, committee: committee.collect() })
 }
 
 /// A fourth of 80 Mbit/s down and 40 up in half a second.
@@ -424,9 +434,23 @@ impl Sat {
         self.batch(&(0..MEMBERS as u8).map(|place| (place, report())).collect::<Vec<_>>())
     }
 
+    pub fn member(&self, place: u8) -> ed25519::Public {
+        key(&self.committee[usize::from(place)], false).public()
+    }
+
+    /// What a member hands in that the prover left out.
+    pub fn own(&self, place: u8) -> crate::Call<Test> {
+        crate::Call::submit_own {
+            challenge: self.challenge,
+            member: self.member(place),
+            signed: self.signed(place, report()),
+            prover: self.commitment(place, [7; 32]),
+        }
+    }
+
     pub fn commitment(&self, place: u8, commitment: [u8; 32]) -> ed25519::Signature {
-        let member = key(&self.committee[usize::from(place)], false).public();
-        key(&self.provider.account, true).sign(&commitment_payload(genesis(), &self.seed, &member, &commitment))
+        let payload = commitment_payload(genesis(), &self.seed, &self.member(place), &commitment);
+        key(&self.provider.account, true).sign(&payload)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::{
     types::{Batch, Instant, SignedReport},
-    weights::WeightInfo,
     Batches, Config, Error, Event, InBlock, Instants, Pallet, Reports,
 };
 use alloc::vec::Vec;
@@ -111,13 +110,7 @@ impl<T: Config> Pallet<T> {
         Ok((members, looks))
     }
 
-    fn check_member(
-        drawn: &Drawn,
-        members: &[(AccountId, PeerKey)],
-        genesis: Hash,
-        signed: &SignedReport,
-    ) -> Result<(), Error<T>> {
-        let (_, identity) = members.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
+    fn check_member(drawn: &Drawn, identity: &PeerKey, genesis: Hash, signed: &SignedReport) -> Result<(), Error<T>> {
         let payload = member_payload(genesis, &drawn.seed, &drawn.provider.account, &signed.report);
         ensure!(ed25519_verify(&signed.signature, &payload, identity), Error::<T>::BadSignature);
         Ok(())
@@ -139,13 +132,18 @@ impl<T: Config> Pallet<T> {
         let payload = batch_payload(genesis, &drawn.seed, &drawn.provider.account, &batch.encode());
         ensure!(ed25519_verify(prover, &payload, &drawn.provider.identity), Error::<T>::BadSignature);
         let (members, looks) = Self::members(&drawn)?;
-        batch.iter().try_for_each(|signed| Self::check_member(&drawn, &members, genesis, signed))?;
+        for signed in batch {
+            let (_, identity) = members.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
+            Self::check_member(&drawn, identity, genesis, signed)?;
+        }
         Ok(looks)
     }
 
-    /// Checks the report of a member that the prover left out: it has the prover's word for what it checked.
+    /// Checks the report of a member that the prover left out: it has the prover's word for what it checked. Both signatures come before the walk
+    /// that finds the committee: who has seen one such report cannot make nodes walk by changing it.
     pub(crate) fn check_single(
         challenge: Challenge,
+        member: &PeerKey,
         signed: &SignedReport,
         prover: &ed25519::Signature,
     ) -> Result<u32, Error<T>> {
@@ -153,12 +151,13 @@ impl<T: Config> Pallet<T> {
         Self::ensure_new(challenge, core::slice::from_ref(signed))?;
         let drawn = Self::drawn(challenge)?;
         let genesis = Self::genesis_hash();
-        // Whoever is at the place must have signed, and have been committed to.
-        let (members, looks) = Self::members(&drawn)?;
-        let (_, member) = members.get(usize::from(signed.place)).ok_or(Error::<T>::NotInCommittee)?;
+        ensure!(u32::from(signed.place) < Self::measurement()?.committee, Error::<T>::NotInCommittee);
         let payload = commitment_payload(genesis, &drawn.seed, member, &signed.report.commitment);
         ensure!(ed25519_verify(prover, &payload, &drawn.provider.identity), Error::<T>::BadSignature);
-        Self::check_member(&drawn, &members, genesis, signed)?;
+        Self::check_member(&drawn, member, genesis, signed)?;
+        let (members, looks) = Self::members(&drawn)?;
+        let is_at_place = members.get(usize::from(signed.place)).is_some_and(|(_, identity)| identity == member);
+        ensure!(is_at_place, Error::<T>::NotInCommittee);
         Ok(looks)
     }
 
@@ -224,7 +223,7 @@ impl<T: Config> Pallet<T> {
         checked: Result<u32, Error<T>>,
         challenge: Challenge,
         single: Option<u8>,
-        reports: usize,
+        reports: u32,
     ) -> TransactionValidityWithRefund {
         let looks = match checked {
             Ok(looks) => looks,
@@ -234,8 +233,7 @@ impl<T: Config> Pallet<T> {
             Err(Error::BadSignature) => return Err(InvalidTransaction::BadProof.into()),
             Err(_) => return Err(InvalidTransaction::Stale.into()),
         };
-        let reports = u64::try_from(reports).unwrap_or(u64::MAX);
-        let priority = if single.is_none() { PRIORITY.saturating_add(reports) } else { PRIORITY };
+        let priority = if single.is_none() { PRIORITY.saturating_add(reports.into()) } else { PRIORITY };
         let longevity = Self::blocks_left(challenge);
         let validity = ValidTransaction::with_tag_prefix("weir-report")
             .and_provides((challenge, single))
@@ -244,8 +242,7 @@ impl<T: Config> Pallet<T> {
             .propagate(true)
             .into();
         // Of the walk, which is paid for at its longest, what it did not take is given back.
-        let (longest, walked) = (T::WeightInfo::look(MOST_LOOKS), T::WeightInfo::look(looks));
-        Ok((validity, longest.saturating_sub(walked)))
+        Ok((validity, Self::weight_of_looks(MOST_LOOKS.saturating_sub(looks))))
     }
 
     /// In how many blocks a challenge takes no more reports, if they come as fast as they may.

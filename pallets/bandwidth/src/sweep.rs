@@ -34,6 +34,10 @@ const UNMEASURED_FOR: EpochIndex = 12;
 pub(crate) struct Evaluated {
     /// How many looks at the table of challengers.
     pub looks: u32,
+    /// How many members were paid for former duties.
+    pub paid: u32,
+    /// Whether anything was booked: there was a committee, and the instant was not void.
+    pub is_booked: bool,
     /// Whether the provider was made to leave.
     pub was_evicted: bool,
 }
@@ -69,11 +73,8 @@ impl<T: Config> Pallet<T> {
                     let slot = instant.next_slot;
                     instant.next_slot = slot.saturating_add(1);
                     meter.consume(Self::weight_of_a_slot());
-                    if let Some(Evaluated { looks, was_evicted }) = Self::evaluate_slot(slot, instant, measurement) {
-                        meter.consume(Self::weight_of_evaluation(measurement, looks));
-                        if was_evicted {
-                            meter.consume(T::WeightInfo::evict());
-                        }
+                    if let Some(evaluated) = Self::evaluate_slot(slot, instant, measurement) {
+                        meter.consume(Self::weight_of_evaluation(measurement, evaluated));
                     }
                 }
                 open.remove(0);
@@ -84,10 +85,14 @@ impl<T: Config> Pallet<T> {
 
     /// What passing over one slot costs at the most.
     pub(crate) fn most_of_a_slot(measurement: &Measurement) -> Weight {
-        let most_looks = measurement.committee.saturating_mul(CANDIDATES_PER_MEMBER);
-        Self::weight_of_a_slot()
-            .saturating_add(Self::weight_of_evaluation(measurement, most_looks))
-            .saturating_add(T::WeightInfo::evict())
+        let members = measurement.committee;
+        let most = Evaluated {
+            looks: members.saturating_mul(CANDIDATES_PER_MEMBER),
+            paid: members,
+            is_booked: true,
+            was_evicted: true,
+        };
+        Self::weight_of_a_slot().saturating_add(Self::weight_of_evaluation(measurement, most))
     }
 
     /// What passing over one slot more costs, if it was not drawn.
@@ -95,9 +100,21 @@ impl<T: Config> Pallet<T> {
         T::WeightInfo::pass_slots(1).saturating_sub(T::WeightInfo::pass_slots(0))
     }
 
-    /// What evaluating a challenge costs, whose committee took so many looks at the table of challengers.
-    pub(crate) fn weight_of_evaluation(measurement: &Measurement, looks: u32) -> Weight {
-        T::WeightInfo::evaluate(measurement.committee).saturating_add(T::WeightInfo::look(looks))
+    /// What evaluating a challenge costs that took so much.
+    pub(crate) fn weight_of_evaluation(measurement: &Measurement, evaluated: Evaluated) -> Weight {
+        let Evaluated { looks, paid, is_booked, was_evicted } = evaluated;
+        let members = if is_booked { measurement.committee } else { 1 };
+        T::WeightInfo::evaluate(members)
+            // One look for each member is in it.
+            .saturating_add(Self::weight_of_looks(looks.saturating_sub(members)))
+            .saturating_add(T::WeightInfo::pay_duties().saturating_mul(paid.into()))
+            .saturating_add(if was_evicted { T::WeightInfo::evict() } else { Weight::zero() })
+    }
+
+    /// What so many looks at the table of challengers cost.
+    pub(crate) fn weight_of_looks(looks: u32) -> Weight {
+        let walk = T::WeightInfo::walk(1).saturating_sub(T::WeightInfo::walk(0));
+        walk.saturating_mul(looks.into()).saturating_div(u64::from(CANDIDATES_PER_MEMBER))
     }
 
     /// Forgets some of what was reported at an instant that will not be evaluated, and says whether that is all.
@@ -125,6 +142,8 @@ impl<T: Config> Pallet<T> {
             .filter(|window| window.account == provider.account && window.from == provider.from)
             .unwrap_or_else(|| Window::new(provider.account.clone(), provider.from, instant.epoch));
         let (committee, looks) = Self::committee_of(&provider, instant, &seed, measurement);
+        let is_booked = committee.is_some();
+        let mut paid = 0;
         match committee {
             Some(committee) => {
                 window.last_measured = instant.epoch;
@@ -132,7 +151,7 @@ impl<T: Config> Pallet<T> {
                     .zip(&committee)
                     .map(|(place, _)| taken.iter().find(|(taken, _)| *taken == place).map(|(_, report)| *report));
                 let reports: Vec<Option<MemberReport>> = reports.collect();
-                Self::book(slot, instant, &provider, &committee, &reports, &mut window, measurement);
+                paid = Self::book(slot, instant, &provider, &committee, &reports, &mut window, measurement);
             },
             // The window stays as it is, but not for ever.
             None if instant.epoch.saturating_sub(window.last_measured) > UNMEASURED_FOR => {
@@ -156,7 +175,7 @@ impl<T: Config> Pallet<T> {
             window.failed = 0;
         }
         Windows::<T>::insert(slot, window);
-        Some(Evaluated { looks, was_evicted })
+        Some(Evaluated { looks, paid, is_booked, was_evicted })
     }
 
     /// Whether one more provider can be made to leave in this epoch.
@@ -173,6 +192,7 @@ impl<T: Config> Pallet<T> {
         })
     }
 
+    /// Books what a challenge came to, and says how many members were paid for former duties.
     #[allow(clippy::too_many_arguments)]
     fn book(
         slot: u32,
@@ -182,7 +202,7 @@ impl<T: Config> Pallet<T> {
         reports: &[Option<MemberReport>],
         window: &mut Window,
         measurement: &Measurement,
-    ) {
+    ) -> u32 {
         let rules = Rules {
             limits: Limits {
                 byzantine: measurement.byzantine,
@@ -205,7 +225,8 @@ impl<T: Config> Pallet<T> {
         window.failed = if has_failed { window.failed.saturating_add(1) } else { 0 };
         T::Participants::set_measured(slot, guaranteed, prefix);
         // Weighed by what the provider is paid for in the epoch, whatever it declares or shows now.
-        let met = Self::book_duties(instant, committee, attendance.as_deref(), provider.guaranteed, budget_bytes);
+        let (met, paid) =
+            Self::book_duties(instant, committee, attendance.as_deref(), provider.guaranteed, budget_bytes);
         let count = u32::try_from(reports.iter().flatten().count()).unwrap_or(u32::MAX);
         let challenge = Challenge { epoch: instant.epoch, instant: instant.instant, slot };
         let outcome = Outcome { down, up, reports: count, met };
@@ -218,23 +239,28 @@ impl<T: Config> Pallet<T> {
             was_bits_per_second: was,
             guaranteed_bits_per_second: guaranteed,
         });
+        paid
     }
 
-    /// Books what each member did, and says how many met their duty.
+    /// Books what each member did, and says how many met their duty, unless it is void, and how many were paid for former ones.
     fn book_duties(
         instant: &Instant,
         committee: &[u32],
         attendance: Option<&[Attendance]>,
         weight: u64,
         assigned_bytes: u64,
-    ) -> Option<u32> {
+    ) -> (Option<u32>, u32) {
         let members: Vec<Option<AccountId>> = committee
             .iter()
             .map(|slot| T::Participants::challenger(*slot, instant.epoch).map(|(account, _)| account))
             .collect();
+        let mut paid = 0u32;
+        let mut on_duty = |account: &AccountId, bytes| {
+            paid = paid.saturating_add(u32::from(T::OnDuty::on_duty(account, bytes)));
+        };
         let Some(attendance) = attendance else {
-            members.iter().flatten().for_each(|account| T::OnDuty::on_duty(account, 0));
-            return None;
+            members.iter().flatten().for_each(|account| on_duty(account, 0));
+            return (None, paid);
         };
         let mut met = 0u32;
         for (index, account) in members.iter().enumerate() {
@@ -242,7 +268,7 @@ impl<T: Config> Pallet<T> {
             if attendance.get(index) == Some(&Attendance::Met) {
                 met = met.saturating_add(1);
                 // Down and up.
-                T::OnDuty::on_duty(account, assigned_bytes.saturating_mul(2));
+                on_duty(account, assigned_bytes.saturating_mul(2));
             }
             let Some(entry) = Entry::of(attendance, index, weight) else { continue };
             let excess = Records::<T>::mutate(account, |(from, record)| {
@@ -255,7 +281,7 @@ impl<T: Config> Pallet<T> {
             });
             Self::note_excess(account, excess);
         }
-        Some(met)
+        (Some(met), paid)
     }
 
     /// Keeps the worst of those who are to be jailed when the next epoch begins.

@@ -122,7 +122,7 @@ fn reports_come_before_whoever_pays_and_keep_their_part_of_the_block() {
         let challenge = of(1, 0, 0);
         let here = sat(challenge).unwrap();
         let (batch, prover) = here.all();
-        let own = Call::submit_own { challenge, signed: here.signed(1, report()), prover: here.commitment(1, [7; 32]) };
+        let own = here.own(1);
         for call in [Call::submit { challenge, batch, prover }, own] {
             let call: Call<Test> = call;
             assert_eq!(call.get_dispatch_info().class, DispatchClass::Operational);
@@ -221,12 +221,20 @@ fn a_member_that_was_left_out_hands_in_its_own_with_the_provers_word() {
         let here = sat(challenge).unwrap();
         assert_ok!(submit(challenge, here.batch(&[(0, report()), (2, report())])));
         let own = |place, report: MemberReport, prover| {
-            send(Call::submit_own { challenge, signed: here.signed(place, report), prover })
+            send(Call::submit_own { challenge, member: here.member(place), signed: here.signed(place, report), prover })
         };
         let word = here.commitment(1, [7; 32]);
         // What the prover has not committed to it cannot have checked.
         assert_eq!(own(1, MemberReport { commitment: [8; 32], ..report() }, word), bad_proof());
         assert_eq!(own(1, report(), here.commitment(3, [7; 32])), bad_proof());
+        // The word for a colleague is not one for it, and a colleague has its own place.
+        let (member, prover) = (here.member(3), here.commitment(3, [7; 32]));
+        let signed = here.signed(1, report());
+        assert_eq!(send(Call::submit_own { challenge, member, signed, prover }), bad_proof());
+        for place in [1, 9] {
+            let signed = crate::types::SignedReport { place, ..here.signed(3, report()) };
+            assert_eq!(send(Call::submit_own { challenge, member, signed, prover }), stale());
+        }
         assert_ok!(own(1, report(), word));
         assert_eq!(own(1, report(), word), stale());
         assert_eq!(own(2, report(), here.commitment(2, [7; 32])), stale());
@@ -240,7 +248,7 @@ fn a_member_that_was_first_does_not_keep_the_others_out() {
         go_to(23);
         let challenge = of(1, 0, 0);
         let here = sat(challenge).unwrap();
-        let own = Call::submit_own { challenge, signed: here.signed(1, report()), prover: here.commitment(1, [7; 32]) };
+        let own = here.own(1);
         assert_ok!(send(own));
         assert_ok!(submit(challenge, here.all()));
         assert_eq!(Reports::<Test>::get((1, 0), 0).len(), 4);

@@ -7,7 +7,10 @@
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
 use core::marker::PhantomData;
-use frame_support::{traits::Get, weights::Weight};
+use frame_support::{
+    traits::Get,
+    weights::{RuntimeDbWeight, Weight},
+};
 
 /// What the pallet's work costs.
 pub trait WeightInfo {
@@ -15,15 +18,15 @@ pub trait WeightInfo {
     fn on_initialize() -> Weight;
 }
 
-/// What was measured, with storage at the database's price.
-pub struct MeasuredWeight<T>(PhantomData<T>);
+/// What was measured, with storage at the prices `D`.
+pub struct MeasuredWeight<D>(PhantomData<D>);
 
-impl<T: frame_system::Config> WeightInfo for MeasuredWeight<T> {
+impl<D: Get<RuntimeDbWeight>> WeightInfo for MeasuredWeight<D> {
     fn on_initialize() -> Weight {
         // At the fastest 130_214 ns.
         Weight::from_parts(145_476_000, 0)
-            .saturating_add(T::DbWeight::get().reads(17))
-            .saturating_add(T::DbWeight::get().writes(11))
+            .saturating_add(D::get().reads(17))
+            .saturating_add(D::get().writes(11))
     }
 }
 

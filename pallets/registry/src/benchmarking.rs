@@ -2,8 +2,8 @@
 
 use crate::{
     types::{Challenger, Provider, ProviderSlot, Role, Standing, MAX_FORMER_IDENTITIES},
-    Call, Challengers, Config, EmptyPrefixes, HoldReason, Identities, Pallet, ProviderSlots, Providers, Waiting,
-    WaitingCount, ZeroedPrefixes, MAX_REASON_BYTES,
+    Call, ChallengerSlots, Challengers, Config, EmptyPrefixes, HoldReason, Identities, JuniorsFrom, Pallet,
+    ProviderSlots, Providers, Returning, Waiting, WaitingCount, ZeroedPrefixes, MAX_REASON_BYTES,
 };
 use alloc::vec;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,7 +11,8 @@ use frame_benchmarking::v2::*;
 use frame_support::{
     traits::{
         fungible::{Inspect, Mutate, MutateHold},
-        EnsureOrigin, Get,
+        tokens::Precision,
+        EnsureOrigin, Get, UnfilteredDispatchable,
     },
     BoundedVec,
 };
@@ -67,7 +68,25 @@ pub fn seat_challenger<T: Config>(
     Pallet::<T>::add_genesis_challenger(account.clone(), identity, endpoints)
 }
 
-/// Makes an account a challenger that waits to be admitted.
+/// Makes a senior a junior that is active from an epoch on.
+///
+/// # Errors
+///
+/// When it is in no slot.
+pub fn make_junior<T: Config>(account: &AccountId, from: EpochIndex) -> Result<(), DispatchError> {
+    let Some(Standing::Active { slot }) = Challengers::<T>::get(account).map(|it| it.standing) else {
+        return Err("it is in no slot".into());
+    };
+    ChallengerSlots::<T>::mutate(slot, |entry| {
+        if let Some(entry) = entry {
+            entry.from = from;
+        }
+    });
+    JuniorsFrom::<T>::mutate(from, |juniors| *juniors = juniors.saturating_add(1));
+    Ok(())
+}
+
+/// Makes an account a challenger that waits to be admitted, for whom a slot is free, and whose bond is less than what bonds are now.
 ///
 /// # Errors
 ///
@@ -78,7 +97,8 @@ pub fn queue_challenger<T: Config>(
     endpoints: Endpoints,
 ) -> Result<(), DispatchError> {
     endow::<T>(account)?;
-    let bond = Pallet::<T>::rules()?.challenger_bond;
+    free_a_slot::<T>(Role::Challenger);
+    let bond = Pallet::<T>::rules()?.challenger_bond / 2;
     T::Currency::hold(&HoldReason::Challenger.into(), account, bond)?;
     let place = WaitingCount::<T>::get();
     WaitingCount::<T>::put(place.saturating_add(1));
@@ -301,16 +321,24 @@ mod benchmarks {
     #[benchmark]
     fn come_back() -> Result<(), BenchmarkError> {
         let challenger = challenger::<T>()?;
+        free_a_slot::<T>(Role::Challenger);
         Pallet::<T>::pause_challenger(&challenger)?;
+        // It was away while bonds rose.
+        let risen = Pallet::<T>::rules().map_err(DispatchError::from)?.challenger_bond / 2;
+        T::Currency::release(&HoldReason::Challenger.into(), &challenger, risen, Precision::Exact)?;
         Challengers::<T>::mutate(&challenger, |it| {
             if let Some(it) = it {
                 it.standing = Standing::Paused { from: EPOCH };
+                it.bond = it.bond.saturating_sub(risen);
             }
         });
-        free_a_slot::<T>(Role::Challenger);
 
-        #[extrinsic_call]
-        _(RawOrigin::Signed(challenger.clone()));
+        #[block]
+        {
+            // As where those that return are counted.
+            Returning::<T>::mutate(|(_, count)| *count = count.saturating_add(1));
+            Call::<T>::come_back {}.dispatch_bypass_filter(RawOrigin::Signed(challenger.clone()).into())?;
+        }
 
         assert!(Challengers::<T>::get(challenger).is_some_and(|it| matches!(it.standing, Standing::Active { .. })));
         Ok(())

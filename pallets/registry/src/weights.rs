@@ -7,7 +7,10 @@
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
 use core::marker::PhantomData;
-use frame_support::{traits::Get, weights::Weight};
+use frame_support::{
+    traits::Get,
+    weights::{RuntimeDbWeight, Weight},
+};
 
 /// What the pallet's work costs.
 pub trait WeightInfo {
@@ -35,75 +38,75 @@ pub trait WeightInfo {
     fn slash() -> Weight;
 }
 
-/// What was measured, with storage at the database's price.
-pub struct MeasuredWeight<T>(PhantomData<T>);
+/// What was measured, with storage at the prices `D`.
+pub struct MeasuredWeight<D>(PhantomData<D>);
 
-impl<T: frame_system::Config> WeightInfo for MeasuredWeight<T> {
+impl<D: Get<RuntimeDbWeight>> WeightInfo for MeasuredWeight<D> {
     fn register_provider() -> Weight {
         // At the fastest 225_194 ns.
         Weight::from_parts(259_866_000, 0)
-            .saturating_add(T::DbWeight::get().reads(17))
-            .saturating_add(T::DbWeight::get().writes(10))
+            .saturating_add(D::get().reads(17))
+            .saturating_add(D::get().writes(10))
     }
     fn register_challenger() -> Weight {
         // At the fastest 187_479 ns.
         Weight::from_parts(228_459_000, 0)
-            .saturating_add(T::DbWeight::get().reads(16))
-            .saturating_add(T::DbWeight::get().writes(9))
+            .saturating_add(D::get().reads(16))
+            .saturating_add(D::get().writes(9))
     }
     fn set_declared() -> Weight {
         // At the fastest 109_803 ns.
         Weight::from_parts(118_936_000, 0)
-            .saturating_add(T::DbWeight::get().reads(15))
-            .saturating_add(T::DbWeight::get().writes(8))
+            .saturating_add(D::get().reads(15))
+            .saturating_add(D::get().writes(8))
     }
     fn set_mining_author() -> Weight {
         // At the fastest 67_861 ns.
         Weight::from_parts(104_776_000, 0)
-            .saturating_add(T::DbWeight::get().reads(14))
-            .saturating_add(T::DbWeight::get().writes(6))
+            .saturating_add(D::get().reads(14))
+            .saturating_add(D::get().writes(6))
     }
     fn set_endpoints() -> Weight {
         // At the fastest 26_540 ns.
         Weight::from_parts(41_622_000, 0)
-            .saturating_add(T::DbWeight::get().reads(3))
-            .saturating_add(T::DbWeight::get().writes(2))
+            .saturating_add(D::get().reads(3))
+            .saturating_add(D::get().writes(2))
     }
     fn pause() -> Weight {
         // At the fastest 35_482 ns.
         Weight::from_parts(41_462_000, 0)
-            .saturating_add(T::DbWeight::get().reads(5))
-            .saturating_add(T::DbWeight::get().writes(5))
+            .saturating_add(D::get().reads(5))
+            .saturating_add(D::get().writes(5))
     }
     fn come_back() -> Weight {
         // At the fastest 68_672 ns.
         Weight::from_parts(76_022_000, 0)
-            .saturating_add(T::DbWeight::get().reads(12))
-            .saturating_add(T::DbWeight::get().writes(5))
+            .saturating_add(D::get().reads(12))
+            .saturating_add(D::get().writes(5))
     }
     fn set_identity() -> Weight {
         // At the fastest 200_287 ns.
         Weight::from_parts(315_548_000, 0)
-            .saturating_add(T::DbWeight::get().reads(20))
-            .saturating_add(T::DbWeight::get().writes(12))
+            .saturating_add(D::get().reads(20))
+            .saturating_add(D::get().writes(12))
     }
     fn leave() -> Weight {
         // At the fastest 139_006 ns.
         Weight::from_parts(207_709_000, 0)
-            .saturating_add(T::DbWeight::get().reads(22))
-            .saturating_add(T::DbWeight::get().writes(17))
+            .saturating_add(D::get().reads(22))
+            .saturating_add(D::get().writes(17))
     }
     fn withdraw() -> Weight {
         // At the fastest 119_488 ns.
         Weight::from_parts(177_103_000, 0)
-            .saturating_add(T::DbWeight::get().reads(12))
-            .saturating_add(T::DbWeight::get().writes(12))
+            .saturating_add(D::get().reads(12))
+            .saturating_add(D::get().writes(12))
     }
     fn slash() -> Weight {
         // At the fastest 180_948 ns.
         Weight::from_parts(265_775_000, 0)
-            .saturating_add(T::DbWeight::get().reads(24))
-            .saturating_add(T::DbWeight::get().writes(19))
+            .saturating_add(D::get().reads(24))
+            .saturating_add(D::get().writes(19))
     }
 }
 

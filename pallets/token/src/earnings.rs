@@ -186,11 +186,10 @@ impl<T: Config> OnMeasured for Pallet<T> {
 }
 
 impl<T: Config> OnDuty for Pallet<T> {
-    fn on_duty(challenger: &AccountId, assigned_bytes: u64) {
+    fn on_duty(challenger: &AccountId, assigned_bytes: u64) -> bool {
         let current = T::Epochs::current().index;
-        if Duties::<T>::get(challenger).epoch != current {
-            Self::pay_duties(challenger);
-        }
+        let is_first = Duties::<T>::get(challenger).epoch != current;
+        let was_paid = is_first && Self::pay_duties(challenger) > 0;
         let bytes = assigned_bytes.saturating_add(BYTES_PER_DUTY);
         DutyBudget::<T>::mutate(|prices| {
             prices.bytes = prices.bytes.saturating_add(bytes.into());
@@ -211,6 +210,7 @@ impl<T: Config> OnDuty for Pallet<T> {
                 Promised::<T>::mutate(|promised| *promised = promised.saturating_add(worth));
             });
         });
+        was_paid
     }
 }
 

@@ -362,7 +362,7 @@ fn a_challenger_is_paid_by_what_it_was_assigned_and_at_most_a_500th_of_its_bond_
         System::set_block_number(2 * EPOCH);
         begin(epoch(2), &[]);
         let before = Balances::total_balance(&account(5));
-        Token::on_duty(&account(5), 0);
+        assert!(Token::on_duty(&account(5), 0));
         assert_eq!(Balances::total_balance(&account(5)) - before, most, "paid with the first duty of a later epoch");
         assert_ok!(Token::claim(RuntimeOrigin::signed(account(9)), account(6)));
         assert_eq!(Token::owed(&account(6)), 0);
@@ -377,7 +377,8 @@ fn challengers_that_nobody_asked_anything_get_no_more_for_a_duty_that_was_void()
             System::set_block_number(index * EPOCH);
             begin(epoch(index), &[]);
             // One void duty each, in an epoch in which nothing else is held.
-            (5..9).for_each(|id| Token::on_duty(&account(id), 0));
+            let paid: Vec<bool> = (5..9).map(|id| Token::on_duty(&account(id), 0)).collect();
+            assert_eq!(paid, [index > 1; 4], "it says that it paid what was earned in the epoch before");
         }
         let void = 4 * (CHALLENGER_BOND / 500) * 100_000 / (2 * 2 * 4 * 100_000);
         let earned =
@@ -504,7 +505,11 @@ proptest! {
                         let paid = Sums::<Test>::get().issued - issued;
                         prop_assert!(paid + Token::owed(&account(id)) <= owed);
                     },
-                    Step::Duty(id, bytes) => Token::on_duty(&account(id), bytes),
+                    Step::Duty(id, bytes) => {
+                        let owed = Token::owed(&account(id));
+                        let was_paid = Token::on_duty(&account(id), bytes);
+                        prop_assert!(!was_paid || owed > 0);
+                    },
                     Step::Batch(id) => Token::on_included(&account(id)),
                     Step::Measured(id) => Token::on_measured(&account(id)),
                     Step::Payee(id, payee) => {

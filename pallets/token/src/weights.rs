@@ -7,7 +7,10 @@
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
 use core::marker::PhantomData;
-use frame_support::{traits::Get, weights::Weight};
+use frame_support::{
+    traits::Get,
+    weights::{RuntimeDbWeight, Weight},
+};
 
 /// What the pallet's work costs.
 pub trait WeightInfo {
@@ -21,32 +24,32 @@ pub trait WeightInfo {
     fn set_payee() -> Weight;
 }
 
-/// What was measured, with storage at the database's price.
-pub struct MeasuredWeight<T>(PhantomData<T>);
+/// What was measured, with storage at the prices `D`.
+pub struct MeasuredWeight<D>(PhantomData<D>);
 
-impl<T: frame_system::Config> WeightInfo for MeasuredWeight<T> {
+impl<D: Get<RuntimeDbWeight>> WeightInfo for MeasuredWeight<D> {
     fn on_initialize() -> Weight {
         // At the fastest 155_641 ns.
         Weight::from_parts(226_085_000, 0)
-            .saturating_add(T::DbWeight::get().reads(8))
-            .saturating_add(T::DbWeight::get().writes(4))
+            .saturating_add(D::get().reads(8))
+            .saturating_add(D::get().writes(4))
     }
     fn on_finalize() -> Weight {
         // At the fastest 56_574 ns.
         Weight::from_parts(88_432_000, 0)
-            .saturating_add(T::DbWeight::get().reads(4))
-            .saturating_add(T::DbWeight::get().writes(3))
+            .saturating_add(D::get().reads(4))
+            .saturating_add(D::get().writes(3))
     }
     fn claim() -> Weight {
         // At the fastest 298_513 ns.
         Weight::from_parts(431_951_000, 0)
-            .saturating_add(T::DbWeight::get().reads(17))
-            .saturating_add(T::DbWeight::get().writes(7))
+            .saturating_add(D::get().reads(17))
+            .saturating_add(D::get().writes(7))
     }
     fn set_payee() -> Weight {
         // At the fastest 7_121 ns.
         Weight::from_parts(8_572_000, 0)
-            .saturating_add(T::DbWeight::get().writes(1))
+            .saturating_add(D::get().writes(1))
     }
 }
 

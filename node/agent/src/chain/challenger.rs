@@ -13,7 +13,7 @@ use crate::{
     now_ms,
     runtime::{self, runtime_types::bounded_collections::bounded_vec::BoundedVec},
     session::challenger::{Admission, Challenger, Clocks, Host, Measured},
-    session::clock::Watch,
+    session::clock::{warn_of_free_clock, Watch},
     session::control::Control,
     session::prover::compare_clocks,
     Fatal,
@@ -101,6 +101,7 @@ pub async fn run(settings: Settings) -> Fatal {
     let account = settings.actor.account().clone();
     let metrics = settings.metrics.clone();
     warn_of_small_buffer(&port, settings.capacity_bits_per_second);
+    warn_of_free_clock();
     let identity = settings.identity.clone();
     let clocks = Arc::<Watch>::default();
     let own = ChainHost(Arc::new(Own {
@@ -322,7 +323,7 @@ impl Own {
         let half = open.start.saturating_add(open.deadline.saturating_sub(open.start) / 2);
         sleep(Duration::from_millis(half.saturating_sub(now_ms()))).await;
         let report = SignedReport { place: kept.place, report: kept.report, signature };
-        let submission = Submission::Own(report, kept.prover);
+        let submission = Submission::Own(self.identity.public(), report, kept.prover);
         let is_in_time = hand_in(&kept.name(), open, &submission, self.heads.clone()).await;
         let outcome = if is_in_time { "on_chain" } else { "late" };
         self.metrics.own_reports.with_label_values(&[outcome]).inc();

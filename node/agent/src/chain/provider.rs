@@ -8,7 +8,7 @@ use crate::{
     identity::{is_signed_by, peer_of, Identity},
     metrics::Metrics,
     now_ms, rate, runtime,
-    session::clock::Watch,
+    session::clock::{warn_of_free_clock, Watch},
     session::control::Control,
     session::prover::{pace_of, BothParts, BothWays, Failure, Prover},
     Fatal,
@@ -126,6 +126,7 @@ pub fn warn_of_small_buffer(port: &Port, bits_per_second: u64) {
 
 /// Runs a provider until something ends it for good.
 pub async fn run(settings: Settings) -> Fatal {
+    warn_of_free_clock();
     let port = match Port::bind(settings.listen, settings.limits) {
         Ok(port) => Arc::new(port),
         Err(error) => {

@@ -69,15 +69,15 @@ fn in_call(signed: &SignedReport) -> Signed {
 pub enum Submission {
     /// All that a prover has.
     Batch(Vec<SignedReport>, [u8; 64]),
-    /// What a prover left out, with its signature of the commitment.
-    Own(SignedReport, [u8; 64]),
+    /// What a prover left out: the member's identity, its report, and the prover's signature of the commitment.
+    Own([u8; 32], SignedReport, [u8; 64]),
 }
 
 impl Submission {
     fn places(&self) -> Vec<u8> {
         match self {
             Self::Batch(reports, _) => reports.iter().map(|report| report.place).collect(),
-            Self::Own(report, _) => vec![report.place],
+            Self::Own(_, report, _) => vec![report.place],
         }
     }
 
@@ -90,8 +90,9 @@ impl Submission {
                 let batch = BoundedVec(reports.iter().map(in_call).collect());
                 node.encode_call(&runtime::tx().bandwidth().submit(challenge, batch, *prover)).await
             },
-            Self::Own(report, prover) => {
-                node.encode_call(&runtime::tx().bandwidth().submit_own(challenge, in_call(report), *prover)).await
+            Self::Own(member, report, prover) => {
+                let call = runtime::tx().bandwidth().submit_own(challenge, *member, in_call(report), *prover);
+                node.encode_call(&call).await
             },
         }
     }

@@ -11,7 +11,19 @@ use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
-use weir_probe::{message::Clock, time::UnixMicros};
+use weir_probe::{
+    message::Clock,
+    time::{is_clock_kept, UnixMicros},
+};
+
+/// Says so if nothing keeps this machine's clock right.
+pub fn warn_of_free_clock() {
+    if is_clock_kept() == Some(false) {
+        log::warn!(
+            "nothing keeps this machine's clock right, says its kernel; with chrony or systemd-timesyncd it would not drift away from the others'"
+        );
+    }
+}
 
 /// How many exchanges there are.
 pub const EXCHANGES: usize = 8;

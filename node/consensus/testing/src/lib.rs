@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, reason = "only tests and benchmarks use this")]
 
+pub mod agents;
+
 use codec::Encode;
 use sc_block_builder::BlockBuilderBuilder;
 use sc_client_db::{BlocksPruning, DatabaseSettings, DatabaseSource};
@@ -130,6 +132,8 @@ impl Sealed {
 pub struct Options<'a> {
     /// Nothing is finalized on a lighter chain.
     pub minimum_weight: U256,
+    /// The state before its first block, instead of that of the preset `development`.
+    pub genesis: Option<sp_core::storage::Storage>,
     /// Where its RocksDB database is made; in memory if nowhere.
     pub folder: Option<&'a Path>,
     /// The timestamp of the first block; an hour ago if not given.
@@ -200,8 +204,9 @@ impl Chain {
                 Backend::new(settings, CANONICALIZATION_DELAY).unwrap()
             },
         });
+        let state = options.genesis.unwrap_or_else(genesis);
         let genesis =
-            sc_chain_spec::GenesisBlockBuilder::new_with_storage(genesis(), true, backend.clone(), executor()).unwrap();
+            sc_chain_spec::GenesisBlockBuilder::new_with_storage(state, true, backend.clone(), executor()).unwrap();
         let client = sc_service::client::new_with_backend::<_, _, Block, _, RuntimeApi>(
             backend.clone(),
             executor(),
@@ -323,6 +328,11 @@ impl Chain {
         self.signed(era, Sr25519Keyring::Alice, nonce, RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }))
     }
 
+    /// A call by a well-known account.
+    pub fn signed_by(&self, from: Sr25519Keyring, nonce: u32, call: RuntimeCall) -> OpaqueExtrinsic {
+        self.signed((Era::Immortal, self.genesis()), from, nonce, call)
+    }
+
     /// A transaction, valid for an era whose first block has this hash.
     fn signed(
         &self,
@@ -331,19 +341,7 @@ impl Chain {
         nonce: u32,
         call: RuntimeCall,
     ) -> OpaqueExtrinsic {
-        let extension: TxExtension = (
-            frame_system::AuthorizeCall::new(),
-            frame_system::CheckNonZeroSender::new(),
-            frame_system::CheckSpecVersion::new(),
-            frame_system::CheckTxVersion::new(),
-            frame_system::CheckGenesis::new(),
-            frame_system::CheckEra::from(era),
-            frame_system::CheckNonce::from(nonce),
-            frame_system::CheckWeight::new(),
-            pallet_transaction_payment::ChargeTransactionPayment::from(0),
-            frame_metadata_hash_extension::CheckMetadataHash::new(false),
-            frame_system::WeightReclaim::new(),
-        );
+        let extension = extension(era, nonce);
         let (genesis, version) = (self.genesis(), weir_runtime::VERSION);
         let implicit =
             ((), (), version.spec_version, version.transaction_version, genesis, birth, (), (), (), None, ());
@@ -351,6 +349,12 @@ impl Chain {
         let signature = payload.using_encoded(|bytes| key_of(from).sign(bytes));
         let signed = UncheckedExtrinsic::new_signed(call, from.to_account_id().into(), signature.into(), extension);
         OpaqueExtrinsic::try_from_encoded_extrinsic(&signed.encode()).unwrap()
+    }
+
+    /// A transaction that nobody signs: what it contains authorizes it.
+    pub fn general(&self, call: RuntimeCall) -> OpaqueExtrinsic {
+        let general = UncheckedExtrinsic::new_transaction(call, extension(Era::Immortal, 0));
+        OpaqueExtrinsic::try_from_encoded_extrinsic(&general.encode()).unwrap()
     }
 
     /// Builds and seals an honest block.
@@ -416,6 +420,22 @@ impl Chain {
             })
             .collect()
     }
+}
+
+fn extension(era: Era, nonce: u32) -> TxExtension {
+    (
+        frame_system::AuthorizeCall::new(),
+        frame_system::CheckNonZeroSender::new(),
+        frame_system::CheckSpecVersion::new(),
+        frame_system::CheckTxVersion::new(),
+        frame_system::CheckGenesis::new(),
+        frame_system::CheckEra::from(era),
+        frame_system::CheckNonce::from(nonce),
+        frame_system::CheckWeight::new(),
+        pallet_transaction_payment::ChargeTransactionPayment::from(0),
+        frame_metadata_hash_extension::CheckMetadataHash::new(false),
+        frame_system::WeightReclaim::new(),
+    )
 }
 
 /// What the runtime says that the signature of an extrinsic covers.
