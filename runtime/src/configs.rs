@@ -35,9 +35,9 @@ pub const EXISTENTIAL_DEPOSIT: Balance = MILLI;
 
 /// The part of a block that ordinary transactions can fill.
 const NORMAL_DISPATCH_RATIO: Perbill = Perbill::from_percent(75);
-/// Half a second of execution: a block of one second leaves as much again for hashing and the network. Nobody sends proofs of what a
-/// block reads, so their size has no limit.
-const MAXIMUM_BLOCK_WEIGHT: Weight = Weight::from_parts(WEIGHT_REF_TIME_PER_SECOND / 2, u64::MAX);
+/// A second of execution, a sixth of a public network's block time: a quarter of it, which only reports and upgrades can use, holds the batches of ten
+/// thousand providers. Nobody sends proofs of what a block reads, so their size has no limit.
+const MAXIMUM_BLOCK_WEIGHT: Weight = Weight::from_parts(WEIGHT_REF_TIME_PER_SECOND, u64::MAX);
 
 /// What a row of the state costs that nobody has touched for long: the SDK's price of RocksDB.
 pub type StorageDbWeight = RocksDbWeight;
@@ -160,7 +160,7 @@ impl pallet_bandwidth::Config for Runtime {
     type OnMeasured = Token;
     type OnIncluded = Token;
     type OnDuty = Token;
-    type BatchesPerBlock = ConstU32<32>;
+    type BatchesPerBlock = ConstU32<84>;
     type SweepWeight = SweepWeight;
     type WeightInfo = BandwidthWeight;
     #[cfg(feature = "runtime-benchmarks")]
@@ -231,8 +231,8 @@ impl pallet_bandwidth::weights::WeightInfo for BandwidthWeight {
 }
 
 parameter_types! {
-    /// Two fifths of what a block can hold: about as many providers are passed over in time then as blocks have places for their batches.
-    pub SweepWeight: Weight = MAXIMUM_BLOCK_WEIGHT.saturating_mul(2) / 5;
+    /// An eighth of what a block can hold: about as many providers are passed over in time then as blocks have places for their batches.
+    pub SweepWeight: Weight = MAXIMUM_BLOCK_WEIGHT / 8;
 }
 
 impl pallet_registry::Config for Runtime {

@@ -1,12 +1,13 @@
 //! The weights that were measured, and the benchmarks that measured them.
 
+use frame_support::{dispatch::DispatchClass, traits::Get};
 use pallet_bandwidth::weights::WeightInfo;
 use sp_io::hashing::blake2_256;
 use std::{fs, path::PathBuf};
 use weir_primitives::measurement::lottery::{committee::CANDIDATES_PER_MEMBER, instants::MOST};
 use weir_runtime::{
-    configs::{BandwidthWeight, StorageDbWeight, SweepWeight},
-    genesis,
+    configs::{BandwidthWeight, RuntimeBlockWeights, StorageDbWeight, SweepWeight},
+    genesis, Runtime,
 };
 
 fn source(pallet: &str, file: &str) -> String {
@@ -44,17 +45,17 @@ fn every_benchmark_has_its_weight_and_every_weight_its_benchmark() {
     }
 }
 
-/// As `has_room_for` reckons: all slots are passed over before the next instant, and half as many more are evaluated as there are on average. A block does not begin
-/// with a slot that it may not be able to end.
+/// As `has_room_for` reckons: all slots are passed over before the next instant, half as many more evaluated as there are on average, and as many challengers paid as
+/// there can be. A block does not begin with a slot that it may not be able to end.
 #[test]
-fn a_public_network_of_two_thousand_providers_is_passed_over_in_time() {
+fn a_public_network_of_ten_thousand_providers_and_two_thousand_challengers_is_passed_over_in_time() {
     type Weights = BandwidthWeight;
     let measurement = genesis::testnet().measurement;
-    let (providers, members) = (2_000, measurement.committee);
+    let (providers, challengers, members) = (10_000, 2_000, measurement.committee);
     let slot = Weights::pass_slots(1) - Weights::pass_slots(0);
     let look = (Weights::walk(1) - Weights::walk(0)) / u64::from(CANDIDATES_PER_MEMBER);
-    // Two looks for each member, one of which is in the evaluation, and one of the members is paid.
-    let evaluated = Weights::evaluate(members) + look * u64::from(members) + Weights::pay_duties();
+    // Two looks for each member, one of which is in the evaluation.
+    let evaluated = Weights::evaluate(members) + look * u64::from(members);
     let longest = Weights::evaluate(members)
         + Weights::walk(members)
         + Weights::pay_duties() * u64::from(members)
@@ -62,9 +63,24 @@ fn a_public_network_of_two_thousand_providers_is_passed_over_in_time() {
         + slot;
     let usable = SweepWeight::get() - longest - Weights::pass_slots(0);
     let blocks = measurement.epoch_blocks / MOST;
-    let needed = slot * providers + evaluated * (providers * 3 / (2 * u64::from(MOST)));
+    let needed =
+        slot * providers + evaluated * (providers * 3 / (2 * u64::from(MOST))) + Weights::pay_duties() * challengers;
     let usable = usable.saturating_mul(blocks.into());
     assert!(needed.all_lte(usable), "{needed} of {usable}");
+}
+
+/// What is left to calls that are no ordinary ones holds all the batches that a block may have, however full it is.
+#[test]
+fn reports_have_their_own_part_of_each_block() {
+    let limits = RuntimeBlockWeights::get();
+    let normal = limits.get(DispatchClass::Normal).max_total.expect("ordinary calls have a limit");
+    let committee = genesis::testnet().measurement.committee;
+    let batch = BandwidthWeight::submit(committee)
+        + BandwidthWeight::authorize_submit(committee)
+        + limits.get(DispatchClass::Operational).base_extrinsic;
+    let batches = batch * u64::from(<Runtime as pallet_bandwidth::Config>::BatchesPerBlock::get());
+    let left = limits.max_block - normal;
+    assert!(batches.all_lte(left), "{batches} of {left}");
 }
 
 #[test]
@@ -83,6 +99,6 @@ fn the_hooks_of_a_block_that_begins_an_epoch_leave_two_fifths_of_it_to_others() 
         Token::on_finalize(),
     ];
     let hooks: u64 = hooks.iter().map(|weight| weight.ref_time()).sum();
-    let block = weir_runtime::configs::RuntimeBlockWeights::get().max_block.ref_time();
+    let block = RuntimeBlockWeights::get().max_block.ref_time();
     assert!(hooks <= block / 5 * 3, "{hooks} of {block} ps");
 }

@@ -3,6 +3,7 @@
 //! Agents are their keys here, and what they say is made to order; what a line takes and sends is a number that these tests know. What lying packets
 //! gain is shown elsewhere, with sockets (`scripts/bench measurement --part liars`).
 
+use frame_support::traits::fungible::Inspect;
 use sp_api::ProvideRuntimeApi;
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie};
 use sp_runtime::{transaction_validity::TransactionSource, OpaqueExtrinsic};
@@ -137,7 +138,9 @@ impl Game {
 
     /// What an account has, vesting and owed rewards too.
     fn has(&self, account: &AccountId) -> Balance {
-        at_best(&self.chain, || weir_runtime::Balances::total_balance(account) + Token::owed(account))
+        at_best(&self.chain, || {
+            <weir_runtime::Balances as Inspect<AccountId>>::total_balance(account) + Token::owed(account)
+        })
     }
 
     fn earned(&self, account: &AccountId) -> Balance {
@@ -164,10 +167,9 @@ fn honest(open: &OpenChallenge, place: u8) -> MemberReport {
 }
 
 /// A fraction of an honest report.
-fn part(open: &OpenChallenge, place: u8, percent: u32) -> MemberReport {
-    let honest = honest(open, place);
-    let of = |bytes: u32| bytes / 100 * percent;
-    MemberReport { down_bytes: of(honest.down_bytes), up_bytes: of(honest.up_bytes), ..honest }
+fn part(open: &OpenChallenge, place: u8, percent: u64) -> MemberReport {
+    let each = LINE / open.committee.len() as u64 * percent / 100;
+    agents::report(open, place, agents::prefix(open.challenge.slot), (each, each))
 }
 
 /// What is guaranteed of a line whose committees are honest.
@@ -395,7 +397,7 @@ fn an_author_that_leaves_rivals_batches_out_takes_nothing_from_their_providers_a
 #[test]
 fn a_declaration_without_a_line_behind_it_raises_the_number_of_instants_by_its_first_step_alone() {
     let instants = |declared| {
-        let large = |number| Provider { declared, ..unproven(1_000 + number) };
+        let large = |number: u32| Provider { declared, ..unproven(1_000 + number) };
         let providers = (0..20).map(line).chain((0..20).map(large)).collect();
         let game = Game::new(providers, short_epochs);
         at_best(&game.chain, || pallet_bandwidth::Plans::<Runtime>::get().unwrap().instants)

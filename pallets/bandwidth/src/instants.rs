@@ -83,7 +83,7 @@ impl<T: Config> Pallet<T> {
     fn demand(epoch: EpochIndex, more: u64, parameters: &Parameters) -> Demand {
         let Everybody { wanted, class, providers, .. } = T::Participants::everybody(epoch);
         let blocks = blocks_of_a_deadline(parameters);
-        let batches = blocks.saturating_mul(T::BatchesPerBlock::get().into()).checked_div(3).unwrap_or(0);
+        let batches = blocks.saturating_mul(T::BatchesPerBlock::get().into()).checked_div(2).unwrap_or(0);
         Demand {
             wanted_bits_per_second: wanted.saturating_add(more.into()),
             class_bits_per_second: class,
@@ -136,9 +136,14 @@ impl<T: Config> Pallet<T> {
         instant.seed.is_some() && now <= instant.start.saturating_add(measurement.report_deadline)
     }
 
-    /// Whether too few blocks came for the reports of an instant: less than a third of those that there should have been.
+    /// Whether too few blocks came for the reports of an instant: less than a third of those that there should have been, or too few to hold as many
+    /// batches as providers are drawn on average.
     pub(crate) fn had_few_blocks(instant: &Instant, parameters: &Parameters) -> bool {
-        u64::from(instant.blocks).saturating_mul(3) < blocks_of_a_deadline(parameters)
+        let blocks = u64::from(instant.blocks);
+        let places = blocks.saturating_mul(T::BatchesPerBlock::get().into());
+        let providers = u64::from(T::Participants::everybody(instant.epoch).providers);
+        blocks.saturating_mul(3) < blocks_of_a_deadline(parameters)
+            || places.saturating_mul(instant.one_in.into()) < providers
     }
 
     /// Whether an instant will be: it has no seed yet, or comes after all that were opened.

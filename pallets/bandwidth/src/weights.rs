@@ -2,7 +2,7 @@
 //!
 //! On AMD EPYC, 2026-11-27, with 20 steps and 20 repetitions, Compiled WASM.
 //!
-//! Benchmarks: BLAKE2b-256 ad0006b307fe9493854c8a56091490dbd008a339aa9739839be12cb9eae41ded.
+//! Benchmarks: BLAKE2b-256 6706116e5573ad172568083e82a3f80bd7a185ae01432ff0ff6c6bcec5f59cca.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
@@ -47,89 +47,89 @@ pub struct MeasuredWeight<D>(PhantomData<D>);
 
 impl<D: Get<RuntimeDbWeight>> WeightInfo for MeasuredWeight<D> {
     fn on_initialize() -> Weight {
-        // At the fastest 54_672 ns.
-        Weight::from_parts(72_388_000, 0)
+        // At the fastest 56_133 ns.
+        Weight::from_parts(62_844_000, 0)
             .saturating_add(D::get().reads(13))
             .saturating_add(D::get().writes(1))
     }
     fn start_epoch() -> Weight {
-        // At the fastest 2_837_435 ns.
-        Weight::from_parts(4_485_252_000, 0)
-            .saturating_add(D::get().reads(180))
-            .saturating_add(D::get().writes(318))
+        // At the fastest 4_251_725 ns.
+        Weight::from_parts(5_435_814_000, 0)
+            .saturating_add(D::get().reads(296))
+            .saturating_add(D::get().writes(434))
     }
     fn walk(m: u32) -> Weight {
-        // At the fastest 7_391 ns.
-        Weight::from_parts(7_771_000, 0)
-            // Standard error 78_096.
-            .saturating_add(Weight::from_parts(64 * 7_128_238, 0).saturating_mul(m.into()))
+        // At the fastest 357_721 ns.
+        Weight::from_parts(371_632_000, 0)
+            // Standard error 4_144_208.
+            .saturating_add(Weight::from_parts(502_953_867, 0).saturating_mul(m.into()))
             .saturating_add(D::get().reads(64_u64.saturating_mul(m.into())))
     }
     fn pass_slots(s: u32) -> Weight {
-        // At the fastest 40_120 ns.
-        Weight::from_parts(40_821_000, 0)
-            // Standard error 314_084.
-            .saturating_add(Weight::from_parts(27_079_035, 0).saturating_mul(s.into()))
+        // At the fastest 41_542 ns.
+        Weight::from_parts(42_483_000, 0)
+            // Standard error 317_185.
+            .saturating_add(Weight::from_parts(27_618_457, 0).saturating_mul(s.into()))
             .saturating_add(D::get().reads(8))
             .saturating_add(D::get().reads(2_u64.saturating_mul(s.into())))
     }
     fn evaluate(m: u32) -> Weight {
-        // At the fastest 549_006 ns.
-        Weight::from_parts(228_819_126, 0)
-            // Standard error 5_393_185.
-            .saturating_add(Weight::from_parts(275_505_170, 0).saturating_mul(m.into()))
+        // At the fastest 375_497 ns.
+        Weight::from_parts(311_277_872, 0)
+            // Standard error 1_162_241.
+            .saturating_add(Weight::from_parts(51_464_018, 0).saturating_mul(m.into()))
             .saturating_add(D::get().reads(33))
-            .saturating_add(D::get().reads(7_u64.saturating_mul(m.into())))
+            .saturating_add(D::get().reads(3_u64.saturating_mul(m.into())))
             .saturating_add(D::get().writes(24))
-            .saturating_add(D::get().writes(5_u64.saturating_mul(m.into())))
+            .saturating_add(D::get().writes(2_u64.saturating_mul(m.into())))
     }
     fn pay_duties() -> Weight {
-        // At the fastest 0 ns.
-        Weight::from_parts(275_000_000, 0)
-            .saturating_add(D::get().reads(9))
-            .saturating_add(D::get().writes(8))
+        // At the fastest 185_505 ns.
+        Weight::from_parts(205_145_000, 0)
+            .saturating_add(D::get().reads(16))
+            .saturating_add(D::get().writes(7))
     }
     fn evict() -> Weight {
-        // At the fastest 142_692 ns.
-        Weight::from_parts(201_209_000, 0)
+        // At the fastest 148_731 ns.
+        Weight::from_parts(172_256_000, 0)
             .saturating_add(D::get().reads(23))
             .saturating_add(D::get().writes(18))
     }
     fn forget() -> Weight {
-        // At the fastest 177_203 ns.
-        Weight::from_parts(256_501_000, 0)
+        // At the fastest 158_705 ns.
+        Weight::from_parts(212_937_000, 0)
             .saturating_add(D::get().reads(130))
             .saturating_add(D::get().writes(128))
     }
     fn submit(r: u32) -> Weight {
-        // At the fastest 287_146 ns.
-        Weight::from_parts(401_574_726, 0)
-            // Standard error 375_762.
-            .saturating_add(Weight::from_parts(8_277_730, 0).saturating_mul(r.into()))
+        // At the fastest 226_646 ns.
+        Weight::from_parts(295_597_570, 0)
+            // Standard error 449_953.
+            .saturating_add(Weight::from_parts(6_095_117, 0).saturating_mul(r.into()))
             .saturating_add(D::get().reads(17))
             .saturating_add(D::get().writes(8))
     }
     fn authorize_submit(r: u32) -> Weight {
-        // At the fastest 660_702 ns.
-        Weight::from_parts(1_039_284_901, 0)
-            // Standard error 1_251_520.
-            .saturating_add(Weight::from_parts(40_483_760, 0).saturating_mul(r.into()))
+        // At the fastest 574_904 ns.
+        Weight::from_parts(502_251_339, 0)
+            // Standard error 1_177_125.
+            .saturating_add(Weight::from_parts(64_121_329, 0).saturating_mul(r.into()))
             .saturating_add(D::get().reads(49))
     }
     fn submit_own() -> Weight {
-        // At the fastest 56_494 ns.
-        Weight::from_parts(64_806_000, 0)
+        // At the fastest 65_457 ns.
+        Weight::from_parts(104_325_000, 0)
             .saturating_add(D::get().reads(2))
             .saturating_add(D::get().writes(2))
     }
     fn authorize_submit_own() -> Weight {
-        // At the fastest 509_407 ns.
-        Weight::from_parts(626_781_000, 0)
+        // At the fastest 619_140 ns.
+        Weight::from_parts(847_729_000, 0)
             .saturating_add(D::get().reads(49))
     }
     fn show_equivocation() -> Weight {
-        // At the fastest 390_710 ns.
-        Weight::from_parts(431_872_000, 0)
+        // At the fastest 404_921 ns.
+        Weight::from_parts(585_019_000, 0)
             .saturating_add(D::get().reads(16))
             .saturating_add(D::get().writes(9))
     }

@@ -23,8 +23,8 @@ pub struct MeasuredWeight<D>(PhantomData<D>);
 
 impl<D: Get<RuntimeDbWeight>> WeightInfo for MeasuredWeight<D> {
     fn on_initialize() -> Weight {
-        // At the fastest 130_214 ns.
-        Weight::from_parts(145_476_000, 0)
+        // At the fastest 129_763 ns.
+        Weight::from_parts(198_865_000, 0)
             .saturating_add(D::get().reads(17))
             .saturating_add(D::get().writes(11))
     }

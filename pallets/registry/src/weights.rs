@@ -2,7 +2,7 @@
 //!
 //! On AMD EPYC, 2026-11-27, with 20 steps and 20 repetitions, Compiled WASM.
 //!
-//! Benchmarks: BLAKE2b-256 b95d0f9544e7d217f3087ccb6fb091a5ad910879cf31f241dfdc969e5afedab3.
+//! Benchmarks: BLAKE2b-256 bd6fadbd0c2649afd692c92c534ca2a8eeee95c89b711f13c0ce1fb885e50ef8.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
@@ -43,68 +43,68 @@ pub struct MeasuredWeight<D>(PhantomData<D>);
 
 impl<D: Get<RuntimeDbWeight>> WeightInfo for MeasuredWeight<D> {
     fn register_provider() -> Weight {
-        // At the fastest 225_194 ns.
-        Weight::from_parts(259_866_000, 0)
+        // At the fastest 238_174 ns.
+        Weight::from_parts(364_001_000, 0)
             .saturating_add(D::get().reads(17))
             .saturating_add(D::get().writes(10))
     }
     fn register_challenger() -> Weight {
-        // At the fastest 187_479 ns.
-        Weight::from_parts(228_459_000, 0)
+        // At the fastest 198_094 ns.
+        Weight::from_parts(303_801_000, 0)
             .saturating_add(D::get().reads(16))
             .saturating_add(D::get().writes(9))
     }
     fn set_declared() -> Weight {
-        // At the fastest 109_803 ns.
-        Weight::from_parts(118_936_000, 0)
+        // At the fastest 110_404 ns.
+        Weight::from_parts(157_464_000, 0)
             .saturating_add(D::get().reads(15))
             .saturating_add(D::get().writes(8))
     }
     fn set_mining_author() -> Weight {
-        // At the fastest 67_861 ns.
-        Weight::from_parts(104_776_000, 0)
+        // At the fastest 67_930 ns.
+        Weight::from_parts(81_861_000, 0)
             .saturating_add(D::get().reads(14))
             .saturating_add(D::get().writes(6))
     }
     fn set_endpoints() -> Weight {
-        // At the fastest 26_540 ns.
-        Weight::from_parts(41_622_000, 0)
+        // At the fastest 26_760 ns.
+        Weight::from_parts(37_686_000, 0)
             .saturating_add(D::get().reads(3))
             .saturating_add(D::get().writes(2))
     }
     fn pause() -> Weight {
-        // At the fastest 35_482 ns.
-        Weight::from_parts(41_462_000, 0)
+        // At the fastest 36_244 ns.
+        Weight::from_parts(51_076_000, 0)
             .saturating_add(D::get().reads(5))
             .saturating_add(D::get().writes(5))
     }
     fn come_back() -> Weight {
-        // At the fastest 68_672 ns.
-        Weight::from_parts(76_022_000, 0)
-            .saturating_add(D::get().reads(12))
-            .saturating_add(D::get().writes(5))
+        // At the fastest 122_431 ns.
+        Weight::from_parts(141_199_000, 0)
+            .saturating_add(D::get().reads(15))
+            .saturating_add(D::get().writes(9))
     }
     fn set_identity() -> Weight {
-        // At the fastest 200_287 ns.
-        Weight::from_parts(315_548_000, 0)
+        // At the fastest 192_936 ns.
+        Weight::from_parts(217_633_000, 0)
             .saturating_add(D::get().reads(20))
             .saturating_add(D::get().writes(12))
     }
     fn leave() -> Weight {
-        // At the fastest 139_006 ns.
-        Weight::from_parts(207_709_000, 0)
+        // At the fastest 137_855 ns.
+        Weight::from_parts(150_153_000, 0)
             .saturating_add(D::get().reads(22))
             .saturating_add(D::get().writes(17))
     }
     fn withdraw() -> Weight {
-        // At the fastest 119_488 ns.
-        Weight::from_parts(177_103_000, 0)
+        // At the fastest 112_827 ns.
+        Weight::from_parts(123_644_000, 0)
             .saturating_add(D::get().reads(12))
             .saturating_add(D::get().writes(12))
     }
     fn slash() -> Weight {
-        // At the fastest 180_948 ns.
-        Weight::from_parts(265_775_000, 0)
+        // At the fastest 179_316 ns.
+        Weight::from_parts(195_260_000, 0)
             .saturating_add(D::get().reads(24))
             .saturating_add(D::get().writes(19))
     }

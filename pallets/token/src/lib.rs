@@ -51,11 +51,15 @@ extern crate alloc;
 #[allow(clippy::arithmetic_side_effects, reason = "of benchmarks")]
 pub mod benchmarking;
 pub mod earnings;
+mod fees;
 pub mod migrations;
 #[cfg(test)]
 mod mock;
+mod rewards;
 #[cfg(test)]
 mod tests;
+#[cfg(any(feature = "try-runtime", test))]
+mod try_state;
 pub mod vesting;
 pub mod weights;
 
@@ -63,26 +67,21 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use earnings::{BatchBudget, DutyPrices, Earned};
 use frame_support::{
     pallet_prelude::*,
-    storage::with_storage_layer,
     traits::{
         fungible::{Balanced, Credit, Inspect, InspectHold, Mutate, MutateHold},
-        tokens::Precision,
-        Get, Imbalance, NoDrop, OnUnbalanced, SuppressedDrop,
+        Get, NoDrop,
     },
     PalletId,
 };
 use frame_system::pallet_prelude::*;
 pub use pallet::*;
-use sp_runtime::{
-    traits::{AccountIdConversion, Saturating},
-    Perbill, SaturatedConversion,
-};
+use sp_runtime::{traits::AccountIdConversion, Perbill, SaturatedConversion};
 use vesting::Ring;
 use weights::WeightInfo;
 use weir_primitives::{
     accumulator::{Accumulator, Share},
-    interfaces::{CurrentBlock, Epochs, Everybody, OnAuthored, OnEpochBorder},
-    parameters::{Parameters, Token},
+    interfaces::{CurrentBlock, Epochs},
+    parameters::Parameters,
     runtime_api::Supply,
     AccountId, Balance, BlockNumber, Epoch, EpochIndex, PLANCK_PER_WEIR,
 };
@@ -408,168 +407,5 @@ impl<T: Config> Pallet<T> {
     /// What an account has vesting, wherever it is kept.
     fn ring(account: &AccountId) -> Ring {
         migrations::former_ring::<T>(account).unwrap_or_else(|| Rings::<T>::get(account))
-    }
-
-    /// Sets what an epoch may issue, adds it to the schedule, and says how much that is.
-    fn set_budget(epoch: Epoch, token: &Token) -> Balance {
-        let mut sums = Sums::<T>::get();
-        let issued = sums.issued.saturating_add(Promised::<T>::get());
-        let left = CAP.saturating_sub(issued);
-        // What is left is below 2^90: exact. An epoch that is longer than the divisor issues all of it and no more.
-        let emission = left
-            .saturating_mul(epoch.blocks.into())
-            .checked_div(Balance::from(token.emission_divisor))
-            .unwrap_or(0)
-            .min(left);
-        let budget = Budget {
-            per_block: Perbill::one()
-                .saturating_sub(BATCHES_SHARE)
-                .mul_floor(AUTHORS_SHARE.mul_floor(emission))
-                .checked_div(epoch.blocks.into())
-                .unwrap_or(0),
-            capacity: CAPACITY_SHARE.mul_floor(emission),
-        };
-        sums.scheduled = issued.saturating_add(emission);
-        CurrentBudget::<T>::put(budget);
-        let scheduled = sums.scheduled;
-        Sums::<T>::put(sums);
-        Self::deposit_event(Event::EpochBudget {
-            epoch: epoch.index,
-            per_block: budget.per_block,
-            capacity: budget.capacity,
-            scheduled,
-        });
-        emission
-    }
-
-    /// Issues a reward, a fifth free and the rest held; nothing at all if the account cannot take it.
-    fn reward(account: &AccountId, reason: Reason, gross: Balance) {
-        if gross == 0 {
-            return;
-        }
-        let issued = with_storage_layer(|| Self::issue(account, reason, gross));
-        if issued.is_err() {
-            Self::deposit_event(Event::RewardLost { account: account.clone(), reason, gross });
-        }
-    }
-
-    fn issue(account: &AccountId, reason: Reason, gross: Balance) -> DispatchResult {
-        let payee = Payees::<T>::get(account).unwrap_or_else(|| account.clone());
-        let liquid = LIQUID_SHARE.mul_floor(gross);
-        let vesting = gross.saturating_sub(liquid);
-        Self::release_vested(&payee)?;
-
-        let mut sums = Sums::<T>::get();
-        sums.issued = sums.issued.saturating_add(gross);
-        ensure!(sums.issued <= CAP, DispatchError::Arithmetic(sp_runtime::ArithmeticError::Overflow));
-        sums.vesting = sums.vesting.saturating_add(vesting);
-        T::Currency::mint_into(&payee, gross)?;
-        T::Currency::hold(&HoldReason::Vesting.into(), &payee, vesting)?;
-        Rings::<T>::mutate(&payee, |ring| ring.add(vesting, Self::block_number(), T::VestingBlocks::get()));
-        Sums::<T>::put(sums);
-        Self::deposit_event(Event::Rewarded { account: account.clone(), payee, reason, gross, liquid, vesting });
-        Ok(())
-    }
-
-    /// Releases what has vested, and says how much.
-    fn release_vested(account: &AccountId) -> Result<Balance, DispatchError> {
-        migrations::move_ring::<T>(account);
-        let mut ring = Rings::<T>::get(account);
-        let amount = ring.release(Self::block_number());
-        if amount == 0 {
-            return Ok(0);
-        }
-        T::Currency::release(&HoldReason::Vesting.into(), account, amount, Precision::Exact)?;
-        Sums::<T>::mutate(|sums| sums.vesting = sums.vesting.saturating_sub(amount));
-        if ring.held() == 0 {
-            Rings::<T>::remove(account);
-        } else {
-            Rings::<T>::insert(account, ring);
-        }
-        Ok(amount)
-    }
-
-    /// Splits what the transactions of the block have paid.
-    fn split_fees() {
-        let Some((fees, tips)) = PendingFees::<T>::take() else { return };
-        let (fees, tips) = (fees.into_inner(), tips.into_inner());
-        let (gross, tipped) = (fees.peek(), tips.peek());
-        let (to_author, rest) = fees.split(FEE_AUTHOR_SHARE.mul_floor(gross));
-        let (to_treasury, to_burn) = rest.split(FEE_TREASURY_SHARE.mul_floor(gross));
-        let author = Self::give(T::CurrentBlock::author(), to_author.merge(tips));
-        let treasury = Self::give(Some(Self::treasury()), to_treasury);
-        // Dropping a credit burns it.
-        drop(to_burn);
-        let burned = gross.saturating_add(tipped).saturating_sub(author).saturating_sub(treasury);
-        Self::deposit_event(Event::FeesSplit { gross, tips: tipped, burned, author, treasury });
-    }
-
-    /// Gives a part of the fees to somebody; burns it, and says zero, if nobody can take it.
-    fn give(account: Option<AccountId>, part: CreditOf<T>) -> Balance {
-        let amount = part.peek();
-        match account {
-            Some(account) if T::Currency::resolve(&account, part).is_ok() => amount,
-            _ => 0,
-        }
-    }
-
-    /// Checks the invariants of the storage.
-    #[cfg(any(feature = "try-runtime", test))]
-    pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
-        use frame_support::traits::GetStorageVersion;
-        let sums = Sums::<T>::get();
-        let promised = Promised::<T>::get();
-        let due = sums.issued.saturating_add(promised);
-        ensure!(due <= sums.scheduled && sums.scheduled <= CAP, "more was issued or promised than scheduled");
-        let total = CapacityTotal::<T>::get();
-        let of_shares = CapacityShares::<T>::iter_values().map(|share| share.owed(&total));
-        let of_duties = Duties::<T>::iter_values().map(|earned| earned.owed);
-        let owed = of_shares.chain(of_duties).fold(0, Balance::saturating_add);
-        ensure!(owed <= promised, "more is owed than was promised");
-        let units = CapacityShares::<T>::iter_values().fold(0u128, |sum, it| sum.saturating_add(it.units().into()));
-        ensure!(units == total.units(), "the bandwidth that is paid for does not add up");
-        ensure!(T::Currency::total_issuance() <= sums.issued, "more exists than was ever issued");
-        let mut vesting: Balance = 0;
-        for account in Rings::<T>::iter_keys().chain(migrations::Vestings::<T>::iter_keys()) {
-            let held = T::Currency::balance_on_hold(&HoldReason::Vesting.into(), &account);
-            ensure!(held == Self::ring(&account).held(), "what is held is not what vests");
-            vesting = vesting.saturating_add(held);
-        }
-        ensure!(
-            Self::on_chain_storage_version() < STORAGE_VERSION
-                || migrations::Vestings::<T>::iter_keys().next().is_none(),
-            "rewards of a former version are left"
-        );
-        ensure!(vesting == sums.vesting, "the rings do not add up to what vests");
-        Ok(())
-    }
-}
-
-impl<T: Config> OnAuthored for Pallet<T> {
-    fn on_authored(author: &AccountId) {
-        Self::reward(author, Reason::Block, CurrentBudget::<T>::get().per_block);
-    }
-}
-
-impl<T: Config> OnEpochBorder for Pallet<T> {
-    fn on_epoch_border(epoch: Epoch, everybody: &Everybody, is_paid: bool) {
-        let Some(parameters) = T::Parameters::get() else { return };
-        let emission = Self::set_budget(epoch, &parameters.token);
-        Self::begin_epoch(emission, everybody, is_paid, &parameters);
-    }
-}
-
-/// Collects fees. Given to the fee handler of `pallet-transaction-payment`, which hands over the fee first and then the tip.
-impl<T: Config> OnUnbalanced<CreditOf<T>> for Pallet<T> {
-    fn on_unbalanceds(mut fee_then_tip: impl Iterator<Item = CreditOf<T>>) {
-        let fee = fee_then_tip.next().unwrap_or_default();
-        let tip = fee_then_tip.next().unwrap_or_default();
-        if fee.peek() == 0 && tip.peek() == 0 {
-            return;
-        }
-        let (mut fees, mut tips) = PendingFees::<T>::get().unwrap_or_default();
-        fees.as_mut().subsume(fee);
-        tips.as_mut().subsume(tip);
-        PendingFees::<T>::put((fees, tips));
     }
 }

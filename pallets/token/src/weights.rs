@@ -2,7 +2,7 @@
 //!
 //! On AMD EPYC, 2026-11-27, with 20 steps and 20 repetitions, Compiled WASM.
 //!
-//! Benchmarks: BLAKE2b-256 221cab815a527b005d7952f7570ccb3e6b17bf2d97d6330e6d1710034ffb5f33.
+//! Benchmarks: BLAKE2b-256 cdce3e9f8f78249e8e362581abddd44a8c38f25d27a64bab2e2f94935910aef3.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
@@ -29,26 +29,26 @@ pub struct MeasuredWeight<D>(PhantomData<D>);
 
 impl<D: Get<RuntimeDbWeight>> WeightInfo for MeasuredWeight<D> {
     fn on_initialize() -> Weight {
-        // At the fastest 155_641 ns.
-        Weight::from_parts(226_085_000, 0)
+        // At the fastest 148_130 ns.
+        Weight::from_parts(214_819_000, 0)
             .saturating_add(D::get().reads(8))
             .saturating_add(D::get().writes(4))
     }
     fn on_finalize() -> Weight {
-        // At the fastest 56_574 ns.
-        Weight::from_parts(88_432_000, 0)
+        // At the fastest 55_002 ns.
+        Weight::from_parts(60_951_000, 0)
             .saturating_add(D::get().reads(4))
             .saturating_add(D::get().writes(3))
     }
     fn claim() -> Weight {
-        // At the fastest 298_513 ns.
-        Weight::from_parts(431_951_000, 0)
-            .saturating_add(D::get().reads(17))
-            .saturating_add(D::get().writes(7))
+        // At the fastest 347_616 ns.
+        Weight::from_parts(361_978_000, 0)
+            .saturating_add(D::get().reads(20))
+            .saturating_add(D::get().writes(10))
     }
     fn set_payee() -> Weight {
-        // At the fastest 7_121 ns.
-        Weight::from_parts(8_572_000, 0)
+        // At the fastest 6_690 ns.
+        Weight::from_parts(8_673_000, 0)
             .saturating_add(D::get().writes(1))
     }
 }

@@ -29,7 +29,7 @@ pub struct Demand {
     pub class_bits_per_second: u128,
     /// How many providers there are.
     pub providers: u32,
-    /// How many batches of reports a third of the blocks takes between an instant and its deadline.
+    /// How many batches of reports half of the blocks take between an instant and its deadline.
     pub batches_per_instant: u32,
 }
 
