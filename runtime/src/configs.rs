@@ -46,7 +46,7 @@ parameter_types! {
     /// What a row costs that measurement touches in every epoch: a node's caches have it, and a block touches many. `scripts/bench storage` measures
     /// both.
     pub const EverydayDbWeight: RuntimeDbWeight =
-        RuntimeDbWeight { read: 8 * WEIGHT_REF_TIME_PER_MICROS, write: 50 * WEIGHT_REF_TIME_PER_MICROS };
+        RuntimeDbWeight { read: 8 * WEIGHT_REF_TIME_PER_MICROS, write: 40 * WEIGHT_REF_TIME_PER_MICROS };
     pub const BlockHashCount: BlockNumber = 2_400;
     pub const Version: RuntimeVersion = VERSION;
     pub RuntimeBlockWeights: BlockWeights =
@@ -196,9 +196,9 @@ impl pallet_bandwidth::weights::WeightInfo for BandwidthWeight {
         Everyday::evaluate(m)
     }
 
-    // The payee may be anybody.
+    // Each challenger is paid in each epoch. Whoever names another payee each time pays for that.
     fn pay_duties() -> Weight {
-        Rare::pay_duties()
+        Everyday::pay_duties()
     }
 
     fn evict() -> Weight {
@@ -231,8 +231,8 @@ impl pallet_bandwidth::weights::WeightInfo for BandwidthWeight {
 }
 
 parameter_types! {
-    /// An eighth of what a block can hold: about as many providers are passed over in time then as blocks have places for their batches.
-    pub SweepWeight: Weight = MAXIMUM_BLOCK_WEIGHT / 8;
+    /// A fifth of what a block can hold: about as many providers are passed over in time then as blocks have places for their batches.
+    pub SweepWeight: Weight = MAXIMUM_BLOCK_WEIGHT / 5;
 }
 
 impl pallet_registry::Config for Runtime {

@@ -78,7 +78,8 @@ fn reports_have_their_own_part_of_each_block() {
     let batch = BandwidthWeight::submit(committee)
         + BandwidthWeight::authorize_submit(committee)
         + limits.get(DispatchClass::Operational).base_extrinsic;
-    let batches = batch * u64::from(<Runtime as pallet_bandwidth::Config>::BatchesPerBlock::get());
+    let most: u32 = <Runtime as pallet_bandwidth::Config>::BatchesPerBlock::get();
+    let batches = batch * u64::from(most);
     let left = limits.max_block - normal;
     assert!(batches.all_lte(left), "{batches} of {left}");
 }

@@ -217,9 +217,11 @@ fn join(providers: &[Provider], parameters: &Parameters) {
     let instants = weir_primitives::measurement::lottery::instants::MOST;
     let epoch = Epoch::initial(parameters.measurement.epoch_blocks);
     pallet_bandwidth::Plans::<Runtime>::put(Plan { epoch, instants, one_in: instants });
+    // Of a chain that has no blocks yet.
+    let genesis: Hash = System::block_hash(0);
     for (number, it) in (0..).zip(providers) {
         let (account, key) = (provider(number), key(&provider(number)));
-        let proof = key.sign(&peer_payload(Hash::zero(), &account));
+        let proof = key.sign(&peer_payload(genesis, &account));
         let (origin, author) = (RuntimeOrigin::signed(account), Some(it.mining_author.clone()));
         let joined = Registry::register_provider(origin, it.declared, Family::V4, key.public(), proof, author);
         if let Err(error) = joined {

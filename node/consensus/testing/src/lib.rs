@@ -60,7 +60,7 @@ pub type Client = sc_service::TFullClient<Block, RuntimeApi, Executor>;
 
 /// As in a node.
 const CANONICALIZATION_DELAY: u64 = 4_096;
-const TRIE_CACHE_BYTES: usize = 64 << 20;
+const TRIE_CACHE_BYTES: usize = 1 << 30;
 const ROCKSDB_CACHE_MIB: usize = 128;
 
 /// The depth at which the chains of these tests finalize.
