@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use weir_primitives::{
     interfaces::Participants,
     measurement::{
-        challenge::{batch_payload, commitment_payload, member_payload, MemberReport},
+        challenge::{batch_payload, commitment_payload, member_payload, MemberReport, LATEST_US},
         endpoint::{self, Service},
         lottery::groups::{Family, Prefix},
         peer_payload, PeerKey,
@@ -116,7 +116,9 @@ impl Agents {
             parameters
         });
         let after = state.execute_with(bytes);
-        let state = state.execute_with(dump);
+        let mut state = state.execute_with(dump);
+        // The externalities of tests have no code of their own.
+        state.top.insert(sp_core::storage::well_known_keys::CODE.to_vec(), wasm().to_vec());
         let bytes_per_provider = (after - before) as f64 / plans.providers.len() as f64;
         Self { state, parameters, bytes_per_provider, keys }
     }
@@ -146,14 +148,16 @@ impl Agents {
     }
 }
 
-/// What an honest member says of a line that takes and sends so many bits per second from each member: all in time.
+/// What an honest member says of a line that takes from each member and sends to each so many bits per second: all in time.
 pub fn report(open: &OpenChallenge, place: u8, seen: Prefix, bits_per_second: (u64, u64)) -> MemberReport {
-    let bytes = |bits_per_second: u64| (bits_per_second * open.train_us / 8_000_000).min(open.budget_bytes);
+    let bytes = |bits_per_second: u64, us: u64| (bits_per_second * us / 8_000_000).min(open.budget_bytes);
+    // A prover sends until the farthest member that counts has heard it for as long as trains are.
+    let up_us = open.train_us + LATEST_US;
     MemberReport {
         seen,
-        down_bytes: bytes(bits_per_second.0).try_into().unwrap(),
+        down_bytes: bytes(bits_per_second.0, open.train_us).try_into().unwrap(),
         down_elapsed_us: (open.train_us + u64::from(place)).try_into().unwrap(),
-        up_bytes: bytes(bits_per_second.1).try_into().unwrap(),
+        up_bytes: bytes(bits_per_second.1, up_us).try_into().unwrap(),
         round_trip_us: 20_000,
         commitment: [place; 32],
     }
@@ -183,7 +187,6 @@ pub fn newly_drawn(chain: &Chain) -> Vec<OpenChallenge> {
 
 /// The preset `testnet` with challengers, and accounts that are to be providers.
 fn with_challengers(plans: &Plans) -> Storage {
-    let wasm = WASM_BINARY.expect("tests need the WASM runtime");
     let preset = genesis::get_preset(&genesis::TESTNET_PRESET.into()).unwrap();
     let mut patch: Value = serde_json::from_slice(&preset).unwrap();
     let parameters = &mut patch["difficulty"]["parameters"];
@@ -206,10 +209,11 @@ fn with_challengers(plans: &Plans) -> Storage {
         })
         .collect();
     patch["registry"] = serde_json::json!({ "challengers": first });
-    let mut storage =
-        sc_chain_spec::GenesisConfigBuilderRuntimeCaller::<'_, ()>::new(wasm).get_storage_for_patch(patch).unwrap();
-    storage.top.insert(sp_core::storage::well_known_keys::CODE.to_vec(), wasm.to_vec());
-    storage
+    sc_chain_spec::GenesisConfigBuilderRuntimeCaller::<'_, ()>::new(wasm()).get_storage_for_patch(patch).unwrap()
+}
+
+fn wasm() -> &'static [u8] {
+    WASM_BINARY.expect("tests need the WASM runtime")
 }
 
 /// Everybody joins by the call that they would make, if there is room for them.
