@@ -218,8 +218,8 @@ fn the_silent_and_those_who_count_less_than_half_are_jailed_and_nobody_else() {
         numbers.map(|number| game.earned(&challenger(number))).sum::<Balance>() / count
     };
     let (silent, little, others) = (of(0..12), of(12..18), of(18..CHALLENGERS));
-    assert_eq!((silent, little), (0, 0), "they met no duty");
-    assert!(others > 0);
+    // A challenge that was void, for want of reports, gives a little to each member.
+    assert!((silent + little) * 100 < others, "{silent} and {little} of {others}");
 }
 
 #[test]
