@@ -482,7 +482,7 @@ fn forged_replayed_foreign_copied_and_late_reports_enter_no_block() {
     assert!(game.is_taken(submit(challenge, &batch, prover)));
     // One report says more than its member signed.
     let mut forged = batch.clone().into_inner();
-    forged[3].report.down_bytes = forged[3].report.down_bytes * 2;
+    forged[3].report.down_bytes *= 2;
     assert!(!game.is_taken(game.agents.batch(&game.chain, open, forged)), "forged");
     // Of another challenge, with its prover's own signature over it.
     assert!(!game.is_taken(submit(other.challenge, &batch, prover)), "of another challenge");
