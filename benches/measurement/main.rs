@@ -181,7 +181,8 @@ fn conditions(figures: &mut Figures, runs: u32) -> weir_e2e::Result<()> {
         Condition { name: "round trip 20 ms", wire: far(20), ..usual },
         Condition { name: "round trip 100 ms", wire: far(100), ..usual },
         Condition { name: "round trips 5 to 250 ms", wire: Wire { spread: ms(245) / 2, ..far(5) }, ..usual },
-        Condition { name: "50 ms there, 10 back", wire: Wire { longer_there: ms(40), ..far(20) }, ..usual },
+        // Clocks that are right look 7.5 ms off then; from 10 on a measurement by hand refuses.
+        Condition { name: "25 ms there, 10 back", wire: Wire { longer_there: ms(15), ..far(20) }, ..usual },
         Condition { name: "1 % loss", wire: Wire { loss: 0.01, ..far(1) }, ..usual },
         Condition { name: "10 % reordered by 3 ms", wire: Wire { reordered: 0.1, ..far(1) }, ..usual },
         Condition { name: "queue of 300 ms", queue: ms(300), ..usual },
@@ -210,8 +211,9 @@ fn conditions(figures: &mut Figures, runs: u32) -> weir_e2e::Result<()> {
             let measured = committee.measure_as(starter, way, declared_mbit, train, byzantine, runs)?;
             let cell = Cell::of(&measured, MBIT);
             drop(traffic);
-            // Challengers send half as much again as was declared.
-            let expected = expected_ratio((members, byzantine), train, round_trip) * (declared * 1.5).min(1.0);
+            // Challengers send half as much again as was declared, and a prover a twentieth more.
+            let offered = if way == Way::Down { 1.5 } else { 1.05 };
+            let expected = expected_ratio((members, byzantine), train, round_trip) * (declared * offered).min(1.0);
             let own = [way.name().to_string(), name.to_string(), format!("{} ms", train.as_millis())];
             table.print_row(own.into_iter().chain(cell.row(expected)).collect());
             let words = name.replace(['%', ','], "").replace('.', "-");
