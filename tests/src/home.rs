@@ -1,10 +1,11 @@
 //! A home: a machine behind a router that translates addresses and forwards nothing, beside the network of this machine.
 //!
 //! ```text
-//! machine 192.168.1.2 ── 192.168.1.1 router 10.A.2.2 ── 10.A.0.1 this machine
+//! machine 192.168.1.2 ── 192.168.1.1 router 198.18.B.2 ── 198.18.A.1 this machine
 //! ```
 //!
-//! What leaves the home comes from another /24 than what leaves this machine.
+//! What leaves the home comes from another /24, B = A + 1, than what leaves this machine. The addresses are those that RFC 2544 keeps for benchmarks: no network
+//! that this machine is in has them.
 
 use crate::{
     lab::{inside, sh},
@@ -35,7 +36,7 @@ impl Home {
     pub fn new() -> Result<Self> {
         let id = std::process::id();
         // Another one on this machine has another net, most likely; if not, this fails.
-        let home = Self { name: format!("weir-h{id}"), net: 100 + (id % 100) as u8, forwarded: BTreeSet::new() };
+        let home = Self { name: format!("weir-h{id}"), net: (id % 127) as u8 * 2, forwarded: BTreeSet::new() };
         let (name, net) = (&home.name, home.net);
         let (machine, router, link) = (format!("{name}-m"), format!("{name}-r"), format!("wh{id}"));
         for namespace in [&machine, &router] {
@@ -43,11 +44,11 @@ impl Home {
             sh(&format!("ip -n {namespace} link set lo up"))?;
         }
         sh(&format!("ip link add {link} type veth peer name wan netns {router}"))?;
-        sh(&format!("ip addr add 10.{net}.0.1/16 dev {link}"))?;
+        sh(&format!("ip addr add 198.18.{net}.1/23 dev {link}"))?;
         sh(&format!("ip link set {link} up"))?;
         sh(&format!("ip -n {machine} link add eth0 type veth peer name lan netns {router}"))?;
         for (namespace, link, address) in [
-            (&router, "wan", format!("10.{net}.2.2/16")),
+            (&router, "wan", format!("198.18.{}.2/23", net + 1)),
             (&router, "lan", "192.168.1.1/24".into()),
             (&machine, "eth0", "192.168.1.2/24".into()),
         ] {
@@ -78,12 +79,12 @@ impl Home {
 
     /// Where this machine is reached from the home.
     pub fn outside(&self) -> IpAddr {
-        Ipv4Addr::new(10, self.net, 0, 1).into()
+        Ipv4Addr::new(198, 18, self.net, 1).into()
     }
 
     /// Where the home is seen from this machine.
     pub fn seen_at(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, self.net, 2, 2)
+        Ipv4Addr::new(198, 18, self.net + 1, 2)
     }
 
     /// The arguments that make `ip` run a program in the home.
