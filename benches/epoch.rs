@@ -10,7 +10,7 @@ use sp_runtime::OpaqueExtrinsic;
 use std::{collections::VecDeque, process::ExitCode, time::Instant};
 use weir_bench::{median, Figures, Goal};
 use weir_consensus_testing::{
-    agents::{self, at_best, Agents, Plans, Provider},
+    agents::{self, at_best, Agents, Population, Provider},
     Chain, Options,
 };
 use weir_primitives::runtime_api::{MeasurementApi, OpenChallenge};
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         mining_author: Alice.to_account_id(),
     };
     let providers = (0..PROVIDERS).map(provider).collect();
-    let network = Agents::new(&Plans { challengers: CHALLENGERS, providers, change: |_| () });
+    let network = Agents::new(&Population { challengers: CHALLENGERS, providers, change: |_| () });
     let measurement = &network.parameters.measurement;
     let epoch_blocks = measurement.epoch_blocks;
     figures.print("epoch/providers", PROVIDERS.into(), "providers", Goal::None);

@@ -8,6 +8,7 @@ use sc_client_db::{Backend, BlocksPruning, DatabaseSettings, DatabaseSource, Pru
 use sp_runtime::{traits::Header as _, Digest, StateVersion, Storage};
 use std::{path::Path, process::ExitCode, time::Instant};
 use weir_bench::{median, Figures, Goal};
+use weir_consensus_testing::{CANONICALIZATION_DELAY, ROCKSDB_CACHE_MIB, TRIE_CACHE_BYTES};
 use weir_primitives::Hash;
 use weir_runtime::{
     configs::{EverydayDbWeight, StorageDbWeight},
@@ -21,9 +22,6 @@ const EVERYDAY: usize = 36_000;
 const BLOCKS: usize = 60;
 /// How many rows a block reads and writes.
 const ROWS: usize = 1_000;
-/// As a node's: of the tries, and of RocksDB.
-const TRIE_CACHE_BYTES: usize = 1 << 30;
-const ROCKSDB_CACHE_MIB: usize = 128;
 const PICOSECONDS_PER_MICROSECOND: f64 = 1e6;
 
 /// A row of a map whose hasher spreads its keys.
@@ -53,7 +51,7 @@ impl Chain {
             pruning_filters: vec![],
             metrics_registry: None,
         };
-        let backend = Backend::new(settings, 4_096).expect("the database can be made");
+        let backend = Backend::new(settings, CANONICALIZATION_DELAY).expect("the database can be made");
         let mut operation = backend.begin_operation().expect("nothing else is going on");
         let root = operation.set_genesis_state(state, true, StateVersion::V1).expect("it is a state");
         let mut chain = Self { backend, number: 0, best: Hash::zero() };

@@ -66,7 +66,7 @@ fn provider() -> Result<f64> {
     }
     let listen = format!("127.0.0.1:{}", free_port()?);
     let arguments = ["provide", "--suri", "//Dave", "--declare", "100mbit", "--listen", &listen].map(String::from);
-    let provider = start_agent(folder.path(), "provider", &[node.url()], &arguments)?;
+    let provider = start_agent(folder.path(), "provider", &[node.url()], &arguments, None)?;
     std::thread::sleep(SETTLED_AFTER);
     resident(&provider)
 }

@@ -268,20 +268,30 @@ impl NodeProcess {
     }
 }
 
-/// Starts an agent.
+/// Starts an agent, at home if there is one for it.
 ///
 /// # Errors
 ///
 /// When it cannot be started.
-pub fn start_agent(folder: &Path, name: &str, nodes: &[String], arguments: &[String]) -> Result<Process> {
+pub fn start_agent(
+    folder: &Path,
+    name: &str,
+    nodes: &[String],
+    arguments: &[String],
+    home: Option<&Home>,
+) -> Result<Process> {
     let base_path = folder.join(name);
     fs::create_dir_all(&base_path)?;
-    let mut all: Vec<String> = arguments.to_vec();
-    all.extend(["--base-path".into(), base_path.display().to_string()]);
+    let mut all: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    all.extend(["--base-path".into(), base_path.clone().into()]);
     for node in nodes {
-        all.extend(["--node".into(), node.clone()]);
+        all.extend(["--node".into(), node.into()]);
     }
-    Process::start(&binary("weir-agent")?, all, base_path.join("agent.log"))
+    let (agent, log) = (binary("weir-agent")?, base_path.join("agent.log"));
+    match home {
+        Some(home) => Process::start(Path::new("ip"), [home.inside(&agent), all].concat(), log),
+        None => Process::start(&agent, all, log),
+    }
 }
 
 /// The validators of a test network: what they are called, and the secret of their author.
@@ -383,18 +393,16 @@ impl Network {
             node.connect().await?;
         }
 
-        let urls: Vec<String> = nodes.iter().map(NodeProcess::url).collect();
         let (home, homeless) = match Home::new() {
             Ok(home) => (Some(home), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        // Each agent knows two nodes, so that it can go on when one of them fails.
-        let nodes_for = |index: usize| [urls[index % urls.len()].clone(), urls[(index + 1) % urls.len()].clone()];
         let mut network = Self { folder, chain, nodes, agents: vec![], home, homeless };
         for (index, (name, secret)) in CHALLENGERS.iter().enumerate() {
             let listen = format!("{}:{}", network.reached_at(), free_ports()?);
             let arguments = ["challenge", "--suri", secret, "--listen", &listen].map(String::from);
-            let agent = start_agent(&network.folder, name, &nodes_for(index), &arguments)?;
+            let urls = network.nodes_for(index).map(NodeProcess::url);
+            let agent = start_agent(&network.folder, name, &urls, &arguments, None)?;
             network.agents.push((name.to_string(), agent));
         }
         for (index, provider) in PROVIDERS.iter().enumerate() {
@@ -402,6 +410,11 @@ impl Network {
             network.start_provider(index, provider.limits_mbit, place)?;
         }
         Ok(network)
+    }
+
+    /// The nodes that an agent knows: two, so that it can go on when one of them fails.
+    fn nodes_for(&self, index: usize) -> [&NodeProcess; 2] {
+        [index, index + 1].map(|index| &self.nodes[index % self.nodes.len()])
     }
 
     /// Where the challengers are reached, from home too.
@@ -422,46 +435,35 @@ impl Network {
     pub fn start_provider(&mut self, index: usize, limits_mbit: (u64, u64), place: Place) -> Result<()> {
         let ProviderSettings { name, secret, validator, .. } = PROVIDERS[index];
         let (down, up) = limits_mbit;
+        let mut arguments = vec![
+            "provide".to_string(),
+            "--suri".into(),
+            secret.into(),
+            "--declare".into(),
+            format!("{DECLARED_MBIT}mbit"),
+            "--limit".into(),
+            format!("{down}mbit"),
+            "--limit-up".into(),
+            format!("{up}mbit"),
+            "--author".into(),
+            account(VALIDATORS[validator].1)?.to_string(),
+        ];
         // Those that are here send from where the challengers are reached.
-        let here = self.reached_at();
+        let here = format!("{}:{}", self.reached_at(), free_port()?);
+        let nodes = self.nodes_for(index);
+        let (urls, ports) = (nodes.map(NodeProcess::url), nodes.map(|node| node.rpc_port));
         let home = self.home.as_mut().filter(|_| place == Place::Home);
-        let base_path = self.folder.join(name);
-        fs::create_dir_all(&base_path)?;
-        let mut arguments = [
-            "provide",
-            "--suri",
-            secret,
-            "--declare",
-            &format!("{DECLARED_MBIT}mbit"),
-            "--limit",
-            &format!("{down}mbit"),
-            "--limit-up",
-            &format!("{up}mbit"),
-            "--author",
-            &account(VALIDATORS[validator].1)?.to_string(),
-            "--base-path",
-            &base_path.display().to_string(),
-        ]
-        .map(OsString::from)
-        .to_vec();
-        let nodes: Vec<&NodeProcess> = (index..index + 2).map(|next| &self.nodes[next % self.nodes.len()]).collect();
-        for node in &nodes {
-            arguments.extend(["--node".into(), node.url().into()]);
-        }
-        let agent = binary("weir-agent")?;
-        let log = base_path.join("agent.log");
-        let process = match home {
+        let home = match home {
             Some(home) => {
-                for node in &nodes {
-                    home.forward(node.rpc_port)?;
-                }
-                Process::start(Path::new("ip"), [home.inside(&agent), arguments].concat(), log)?
+                ports.into_iter().try_for_each(|port| home.forward(port))?;
+                Some(&*home)
             },
             None => {
-                arguments.extend(["--listen".into(), format!("{here}:{}", free_port()?).into()]);
-                Process::start(&agent, arguments, log)?
+                arguments.extend(["--listen".into(), here]);
+                None
             },
         };
+        let process = start_agent(&self.folder, name, &urls, &arguments, home)?;
         self.agents.push((name.to_string(), process));
         Ok(())
     }

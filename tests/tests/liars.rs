@@ -10,7 +10,7 @@ use sp_runtime::{transaction_validity::TransactionSource, OpaqueExtrinsic};
 use sp_transaction_pool::runtime_api::TaggedTransactionQueue;
 use std::collections::{HashMap, VecDeque};
 use weir_consensus_testing::{
-    agents::{self, at_best, challenger, provider, Agents, Plans, Provider},
+    agents::{self, at_best, challenger, provider, Agents, Population, Provider},
     Chain, Options,
 };
 use weir_primitives::{
@@ -66,7 +66,7 @@ struct Game {
 
 impl Game {
     fn new(providers: Vec<Provider>, change: fn(&mut serde_json::Value)) -> Self {
-        let agents = Agents::new(&Plans { challengers: CHALLENGERS, providers, change });
+        let agents = Agents::new(&Population { challengers: CHALLENGERS, providers, change });
         let chain = Chain::with(Options {
             genesis: Some(agents.state.clone()),
             first_timestamp: Some(weir_consensus::clock::now() - 10_000 * MILLISECONDS_APART),

@@ -6,7 +6,7 @@ use crate::{
     chain::{Error, Node},
     runtime,
 };
-use books::{Block, Books, Event, Joined, Looked, Reason, Reward};
+use books::{Block, Books, Constants, Event, Joined, Looked, Reason, Reward};
 use codec::Decode;
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -127,8 +127,12 @@ impl History {
         let supply: Supply = node.ask("SupplyApi_supply", (), genesis).await?;
         let at = node.at(self.genesis).await?;
         let deposit = at.constants().entry(runtime::constants().balances().existential_deposit());
-        let deposit = deposit.map_err(|error| wrong("the existential deposit")(&error))?;
-        let mut books = Books::new(parameters.clone(), deposit, supply.issued);
+        let batches = at.constants().entry(runtime::constants().bandwidth().batches_per_block());
+        let constants = Constants {
+            existential_deposit: deposit.map_err(|error| wrong("the existential deposit")(&error))?,
+            batches_per_block: batches.map_err(|error| wrong("how many batches a block takes")(&error))?,
+        };
+        let mut books = Books::new(parameters.clone(), constants, supply.issued);
         add_genesis_challengers(node, self.genesis, &mut books).await?;
         self.blocks.iter().for_each(|block| books.take(block));
         books.end();

@@ -162,6 +162,20 @@ fn instants_with_few_blocks_for_reports_or_a_late_seed_are_void() {
 }
 
 #[test]
+fn an_instant_whose_blocks_could_not_hold_the_batches_of_its_draw_is_void() {
+    // Two blocks take reports, three batches each, and all are drawn.
+    let measured = |providers| {
+        network(providers).execute_with(|| {
+            go_to(22);
+            next_block_after(20_000);
+            (0..2).for_each(|_| next_block());
+            Windows::<Test>::iter().count()
+        })
+    };
+    assert_eq!((measured(6), measured(7)), (6, 0));
+}
+
+#[test]
 fn both_directions_of_a_line_are_guaranteed_after_as_many_results_as_the_rank_says() {
     network(1).execute_with(|| {
         // Three of four parts over 520 ms down, and over 670 ms up; the window is of three, and the second largest clips.

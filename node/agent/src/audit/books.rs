@@ -226,6 +226,17 @@ struct Instant {
     blocks: u64,
     is_void: bool,
     one_in: u32,
+    /// The epoch of the first block after its deadline.
+    due_in: Option<EpochIndex>,
+}
+
+/// What the runtime has beside its parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Constants {
+    /// The least that an account can hold.
+    pub existential_deposit: Balance,
+    /// How many batches of reports a block takes.
+    pub batches_per_block: u32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -278,7 +289,7 @@ pub struct Looked {
 /// The books.
 pub struct Books {
     parameters: Parameters,
-    existential_deposit: Balance,
+    constants: Constants,
     epoch: EpochIndex,
     epoch_end: BlockNumber,
     providers: Vec<Provider>,
@@ -311,11 +322,11 @@ pub struct Books {
 
 impl Books {
     /// Those of a chain that begins, with what its genesis issued.
-    pub fn new(parameters: Parameters, existential_deposit: Balance, issued: Balance) -> Self {
+    pub fn new(parameters: Parameters, constants: Constants, issued: Balance) -> Self {
         let blocks = parameters.measurement.epoch_blocks;
         let mut books = Self {
             parameters,
-            existential_deposit,
+            constants,
             epoch: 0,
             epoch_end: blocks,
             providers: Vec::new(),
@@ -436,7 +447,7 @@ impl Books {
         let due: Vec<_> = self
             .instants
             .iter()
-            .filter(|(_, it)| !it.is_void && it.one_in == 1 && !self.has_few_blocks(it))
+            .filter(|((epoch, _), it)| it.one_in == 1 && self.counts(*epoch, it))
             .filter(|((epoch, _), _)| epoch.saturating_add(2) <= self.epoch)
             .map(|(key, _)| *key)
             .collect();
@@ -461,11 +472,20 @@ impl Books {
             if it.block < block.number && block.timestamp <= it.start.saturating_add(measurement.report_deadline) {
                 it.blocks += 1;
             }
+            if block.timestamp > it.start.saturating_add(measurement.report_deadline) {
+                it.due_in.get_or_insert(self.epoch);
+            }
         }
     }
 
-    fn has_few_blocks(&self, instant: &Instant) -> bool {
-        instant.blocks * 3 < self.parameters.measurement.report_deadline / self.parameters.consensus.block_time.max(1)
+    /// Whether something follows from an instant: enough blocks came for its reports, and not so many that its epoch was long past by then.
+    fn counts(&self, epoch: EpochIndex, instant: &Instant) -> bool {
+        let expected = self.parameters.measurement.report_deadline / self.parameters.consensus.block_time.max(1);
+        let places = instant.blocks * u64::from(self.constants.batches_per_block);
+        let providers = self.providers.iter().filter(|it| it.is_active(epoch)).count() as u64;
+        let has_few_blocks = instant.blocks * 3 < expected || places * u64::from(instant.one_in) < providers;
+        let is_forgotten = instant.due_in.is_some_and(|due_in| due_in > epoch.saturating_add(1));
+        !instant.is_void && !has_few_blocks && !is_forgotten
     }
 
     fn take_event(
@@ -501,8 +521,15 @@ impl Books {
                     block.timestamp.saturating_add(self.parameters.measurement.notice),
                 );
                 let one_in = if self.parameters.measurement.instants > 0 { 1 } else { 0 };
-                let opened =
-                    Instant { start: *start, block: block.number, seed: None, blocks: 0, is_void: false, one_in };
+                let opened = Instant {
+                    start: *start,
+                    block: block.number,
+                    seed: None,
+                    blocks: 0,
+                    is_void: false,
+                    one_in,
+                    due_in: None,
+                };
                 if self.instants.insert((*epoch, *instant), opened).is_some() {
                     self.differ(format!("instant {epoch}/{instant} was opened twice"));
                 }
@@ -682,7 +709,7 @@ impl Books {
             return self.differ(format!("{challenge:?} is of no instant"));
         };
         let deadline = instant.start.saturating_add(self.parameters.measurement.report_deadline);
-        let (counts, is_over) = (!instant.is_void && !self.has_few_blocks(instant), self.timestamp > deadline);
+        let (counts, is_over) = (self.counts(challenge.epoch, instant), self.timestamp > deadline);
         if !is_over {
             self.differ(format!("{challenge:?} was evaluated before its time was over"));
         }
@@ -894,7 +921,7 @@ impl Books {
     }
 
     fn is_worth_paying(&self, amount: Balance) -> bool {
-        amount / 5 >= self.existential_deposit
+        amount / 5 >= self.constants.existential_deposit
     }
 
     fn pay_duties(&mut self, member: &AccountId) {
@@ -910,7 +937,7 @@ impl Books {
     fn pay_capacity(&mut self, provider: &AccountId) {
         let Some(share) = self.capacity.get_mut(provider) else { return };
         let owed = (share.owed >> 64).low_u128();
-        if owed / 5 < self.existential_deposit {
+        if owed / 5 < self.constants.existential_deposit {
             return;
         }
         share.owed -= U256::from(owed) << 64;

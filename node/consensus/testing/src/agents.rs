@@ -29,7 +29,7 @@ pub const ENDOWMENT: Balance = 10_000 * PLANCK_PER_WEIR;
 const DIFFICULTY: &str = "0x8";
 
 /// What a network is made of.
-pub struct Plans {
+pub struct Population {
     /// How many challengers there are, all named by genesis.
     pub challengers: u32,
     /// The providers.
@@ -104,22 +104,23 @@ impl Agents {
     /// # Panics
     ///
     /// When the chain has no room for one of them.
-    pub fn new(plans: &Plans) -> Self {
-        let everybody = (0..plans.providers.len() as u32).map(provider).chain((0..plans.challengers).map(challenger));
+    pub fn new(population: &Population) -> Self {
+        let everybody =
+            (0..population.providers.len() as u32).map(provider).chain((0..population.challengers).map(challenger));
         let keys = everybody.map(|account| key(&account)).map(|key| (key.public(), key)).collect();
-        let mut state = TestExternalities::new(with_challengers(plans));
+        let mut state = TestExternalities::new(with_challengers(population));
         let before = state.execute_with(bytes);
         let parameters = state.execute_with(|| {
             let parameters = pallet_difficulty::ChainParameters::<Runtime>::get().unwrap();
-            join(&plans.providers, &parameters);
-            measure(&plans.providers, &parameters);
+            join(&population.providers, &parameters);
+            measure(&population.providers, &parameters);
             parameters
         });
         let after = state.execute_with(bytes);
         let mut state = state.execute_with(dump);
         // The externalities of tests have no code of their own.
         state.top.insert(sp_core::storage::well_known_keys::CODE.to_vec(), wasm().to_vec());
-        let bytes_per_provider = (after - before) as f64 / plans.providers.len() as f64;
+        let bytes_per_provider = (after - before) as f64 / population.providers.len() as f64;
         Self { state, parameters, bytes_per_provider, keys }
     }
 
@@ -186,21 +187,21 @@ pub fn newly_drawn(chain: &Chain) -> Vec<OpenChallenge> {
 }
 
 /// The preset `testnet` with challengers, and accounts that are to be providers.
-fn with_challengers(plans: &Plans) -> Storage {
+fn with_challengers(population: &Population) -> Storage {
     let preset = genesis::get_preset(&genesis::TESTNET_PRESET.into()).unwrap();
     let mut patch: Value = serde_json::from_slice(&preset).unwrap();
     let parameters = &mut patch["difficulty"]["parameters"];
     parameters["consensus"]["initialDifficulty"] = DIFFICULTY.into();
     parameters["consensus"]["floorDifficulty"] = DIFFICULTY.into();
     // All join at once.
-    let providers = plans.providers.len() as u32;
+    let providers = population.providers.len() as u32;
     parameters["registry"]["mostJoining"] = providers.max(1).into();
-    (plans.change)(parameters);
+    (population.change)(parameters);
     let balances = patch["balances"]["balances"].as_array_mut().unwrap();
     let authors = sp_keyring::Sr25519Keyring::well_known().map(|key| key.to_account_id());
-    let everybody = (0..providers).map(provider).chain((0..plans.challengers).map(challenger)).chain(authors);
+    let everybody = (0..providers).map(provider).chain((0..population.challengers).map(challenger)).chain(authors);
     balances.extend(everybody.map(|account| serde_json::json!([account, ENDOWMENT as u64])));
-    let first: Vec<_> = (0..plans.challengers)
+    let first: Vec<_> = (0..population.challengers)
         .map(|number| {
             let [a, b, c] = numbered(10, number);
             let endpoint = endpoint::encode(([a, b, c, 1], 30_401).into(), Service::Control);

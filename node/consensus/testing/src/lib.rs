@@ -59,9 +59,9 @@ pub type Backend = sc_client_db::Backend<Block>;
 pub type Client = sc_service::TFullClient<Block, RuntimeApi, Executor>;
 
 /// As in a node.
-const CANONICALIZATION_DELAY: u64 = 4_096;
-const TRIE_CACHE_BYTES: usize = 1 << 30;
-const ROCKSDB_CACHE_MIB: usize = 128;
+pub const CANONICALIZATION_DELAY: u64 = 4_096;
+pub const TRIE_CACHE_BYTES: usize = 1 << 30;
+pub const ROCKSDB_CACHE_MIB: usize = 128;
 
 /// The depth at which the chains of these tests finalize.
 pub const FINALITY_DEPTH: u32 = 4;
