@@ -67,7 +67,7 @@ pub struct Registry {
     pub challenger_bond: Balance,
     /// How long a bond is held after leaving.
     pub unbonding_blocks: BlockNumber,
-    /// Whether challengers are admitted slowly, by lot, instead of at once.
+    /// Whether challengers are admitted slowly, by lot, instead of at once. Each must then have an endpoint of either address family.
     pub slow_admission: bool,
     /// What a challenger burns to wait for admission while nobody else waits. See [`Registry::admission_fee`].
     pub admission_fee: Balance,

@@ -220,9 +220,10 @@ struct Challenge {
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:40401")]
     listen: SocketAddr,
 
-    /// The address under which the world reaches it, if it is another one.
+    /// The address under which the world reaches it, if it is another one. Given twice, once of IPv4 and once of IPv6 with the same port, it
+    /// serves providers of both.
     #[arg(long, value_name = "IP:PORT")]
-    external: Option<SocketAddr>,
+    external: Vec<SocketAddr>,
 
     /// What it sends and takes at most; challenges at one instant share it fairly.
     #[arg(long, value_name = "RATE", default_value = "1gbit")]
@@ -331,15 +332,30 @@ struct Status {
     json: bool,
 }
 
-/// What the world sends to: an address that somebody can send to.
-fn external(listen: SocketAddr, external: Option<SocketAddr>) -> Result<SocketAddr, Fatal> {
-    let address = external.unwrap_or(listen);
-    if address.ip().is_unspecified() || address.port() == 0 {
+/// What the world sends to: addresses that somebody can send to, one of IPv4, and one of IPv6 at the most.
+fn external(listen: SocketAddr, external: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Fatal> {
+    let addresses = if external.is_empty() { vec![listen] } else { external };
+    if let Some(address) = addresses.iter().find(|it| it.ip().is_unspecified() || it.port() == 0) {
         return Err(Fatal(format!(
             "{address} is no address that others can reach; give yours with --external IP:PORT"
         )));
     }
-    Ok(address)
+    let is_ipv4 = |address: &SocketAddr| address.ip().to_canonical().is_ipv4();
+    // `[::]` takes both families, and every other address its own.
+    let takes_both = listen.ip() == std::net::IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED);
+    if let Some(address) = addresses.iter().find(|it| !takes_both && is_ipv4(it) != is_ipv4(&listen)) {
+        return Err(Fatal(format!("nothing is taken for {address} at {listen}; listen at [::]:{}", listen.port())));
+    }
+    let ipv4 = addresses.iter().filter(|address| is_ipv4(address)).count();
+    let fits = ipv4 == 1 && addresses.len() <= 2 && addresses.iter().all(|it| it.port() == addresses[0].port());
+    if !fits {
+        return Err(Fatal(
+            "a challenger has one address of IPv4, and at most one of IPv6 with the same port; give each with --external \
+             IP:PORT"
+                .into(),
+        ));
+    }
+    Ok(addresses)
 }
 
 async fn run(command: Command) -> Result<(), Fatal> {

@@ -50,7 +50,7 @@ impl<T: Config> Pallet<T> {
         Providers::<T>::insert(account, provider);
     }
 
-    /// Makes somebody a challenger from the next epoch on; one that has no endpoint of a control stream, or not what bonds are now, when it
+    /// Makes somebody a challenger from the next epoch on; one that has not the endpoints that are asked for, or not what bonds are now, when it
     /// comes back.
     pub fn adopt_challenger(bonded: Bonded, endpoints: Endpoints) {
         let Bonded { account, identity, bond, leaving } = bonded;

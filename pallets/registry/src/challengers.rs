@@ -25,7 +25,7 @@ use weir_primitives::{
         },
         Endpoints, PeerKey,
     },
-    registry::admitted,
+    registry::{admitted, Registry as Rules},
     versions::Versions,
     AccountId, Balance, EpochIndex,
 };
@@ -79,7 +79,7 @@ impl<T: Config> Pallet<T> {
     /// Makes an account a challenger: from the next epoch on, or, where admission is slow, when its lot is drawn.
     pub(crate) fn add_challenger(account: AccountId, identity: PeerKey, endpoints: Endpoints) -> DispatchResult {
         let rules = Self::rules()?;
-        Self::check_endpoints(&endpoints)?;
+        Self::check_endpoints(&endpoints, &rules)?;
         ensure!(!Challengers::<T>::contains_key(&account), Error::<T>::AlreadyRegistered);
         let bond = rules.challenger_bond;
         T::Currency::hold(&HoldReason::Challenger.into(), &account, bond)?;
@@ -112,8 +112,9 @@ impl<T: Config> Pallet<T> {
         identity: PeerKey,
         endpoints: Endpoints,
     ) -> DispatchResult {
-        Self::check_endpoints(&endpoints)?;
-        let bond = Self::rules()?.challenger_bond;
+        let rules = Self::rules()?;
+        Self::check_endpoints(&endpoints, &rules)?;
+        let bond = rules.challenger_bond;
         T::Currency::hold(&HoldReason::Challenger.into(), &account, bond)?;
         ensure!(!Identities::<T>::contains_key(identity), Error::<T>::IdentityTaken);
         Identities::<T>::insert(identity, Owner { account: account.clone(), role: Role::Challenger, until: None });
@@ -132,8 +133,10 @@ impl<T: Config> Pallet<T> {
 
     /// Puts a challenger into a slot from an epoch on.
     pub(crate) fn activate(account: &AccountId, challenger: &mut Challenger, from: EpochIndex) -> DispatchResult {
-        // Who was away while bonds rose pays the rest.
-        let missing = Self::rules()?.challenger_bond.saturating_sub(challenger.bond);
+        let rules = Self::rules()?;
+        // Rules may have risen while it was away, and the bond: it pays the rest.
+        Self::check_endpoints(&challenger.endpoints, &rules)?;
+        let missing = rules.challenger_bond.saturating_sub(challenger.bond);
         if missing > 0 {
             T::Currency::hold(&HoldReason::Challenger.into(), account, missing)?;
             challenger.bond = challenger.bond.saturating_add(missing);
@@ -252,7 +255,7 @@ impl<T: Config> Pallet<T> {
 
     /// Sets where a challenger is reached, from the next epoch on.
     pub(crate) fn change_endpoints(account: &AccountId, endpoints: Endpoints) -> DispatchResult {
-        Self::check_endpoints(&endpoints)?;
+        Self::check_endpoints(&endpoints, &Self::rules()?)?;
         let next = Self::epoch().saturating_add(1);
         Challengers::<T>::try_mutate(account, |challenger| {
             let challenger = challenger.as_mut().ok_or(Error::<T>::NotRegistered)?;
@@ -265,8 +268,10 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    /// At least one endpoint, each one that control streams can be dialled at, and at most one of each address family.
-    fn check_endpoints(endpoints: &Endpoints) -> DispatchResult {
+    /// Endpoints that control streams can be dialled at: one of IPv4, and one of IPv6 at the most. Where challengers are admitted slowly there is one
+    /// of each, so that whoever is measured over IPv6 has the same challengers as all others: if a few could serve it, those few would be all of its
+    /// committees.
+    fn check_endpoints(endpoints: &Endpoints, rules: &Rules) -> DispatchResult {
         let decoded = endpoints.iter().map(|bytes| endpoint::decode(bytes));
         let mut families = alloc::vec::Vec::new();
         for endpoint in decoded {
@@ -275,7 +280,8 @@ impl<T: Config> Pallet<T> {
             ensure!(service == Service::Control && !families.contains(&is_v4), Error::<T>::BadEndpoint);
             families.push(is_v4);
         }
-        ensure!(!families.is_empty(), Error::<T>::BadEndpoint);
+        ensure!(families.contains(&true), Error::<T>::BadEndpoint);
+        ensure!(families.contains(&false) || !rules.slow_admission, Error::<T>::OneFamilyMissing);
         Ok(())
     }
 

@@ -365,8 +365,10 @@ pub mod pallet {
         DeclaredTooLittle,
         /// The declared capacity is more than a committee can show.
         DeclaredTooMuch,
-        /// There is no endpoint, one that is no address of a control stream, or two of one address family.
+        /// There is no endpoint of IPv4, one that is no address of a control stream, or two of one address family.
         BadEndpoint,
+        /// There is no endpoint of IPv6, without which nobody is a challenger on this chain.
+        OneFamilyMissing,
         /// The identity acts for another account, or did lately.
         IdentityTaken,
         /// The signature is not the identity's.

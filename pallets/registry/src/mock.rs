@@ -192,6 +192,13 @@ pub fn endpoints(place: u8) -> Endpoints {
     vec![endpoint::encode(([10, 0, place, 1], 4_000).into(), Service::Control).try_into().unwrap()].try_into().unwrap()
 }
 
+/// One of each address family.
+pub fn endpoints_of_both_families(place: u8) -> Endpoints {
+    let ipv6 = std::net::Ipv6Addr::new(0x2001, 0xdb8, place.into(), 0, 0, 0, 0, 1);
+    let ipv6 = endpoint::encode((ipv6, 4_000).into(), Service::Control).try_into().unwrap();
+    endpoints(place).into_iter().chain([ipv6]).collect::<Vec<_>>().try_into().unwrap()
+}
+
 pub fn provide(id: u8, declared_mbits: u64) -> frame_support::dispatch::DispatchResult {
     let (identity, proof) = identity(id.into(), &account(id));
     let origin = RuntimeOrigin::signed(account(id));
@@ -201,7 +208,7 @@ pub fn provide(id: u8, declared_mbits: u64) -> frame_support::dispatch::Dispatch
 pub fn challenge(id: u8) -> frame_support::dispatch::DispatchResult {
     let (identity, proof) = identity(1_000 + u16::from(id), &account(id));
     let origin = RuntimeOrigin::signed(account(id));
-    Registry::register_challenger(origin, identity, proof, endpoints(id))
+    Registry::register_challenger(origin, identity, proof, endpoints_of_both_families(id))
 }
 
 /// Goes on to a block, and begins the epochs in between.

@@ -209,6 +209,29 @@ fn a_challenger_needs_one_endpoint_of_each_family_at_the_most() {
 }
 
 #[test]
+fn nobody_serves_ipv6_alone_and_where_admission_is_slow_nobody_ipv4_alone() {
+    new_test_ext().execute_with(|| {
+        let (identity, proof) = identity(1, &account(1));
+        let ipv6 = vec![endpoints_of_both_families(1).pop().unwrap()].try_into().unwrap();
+        let join = |endpoints| Registry::register_challenger(signed(1), identity, proof, endpoints);
+        assert_noop!(join(ipv6), Error::<Test>::BadEndpoint);
+        set_rules(|rules| rules.slow_admission = true);
+        assert_noop!(join(endpoints(1)), Error::<Test>::OneFamilyMissing);
+        set_rules(|rules| rules.slow_admission = false);
+        assert_ok!(join(endpoints(1)));
+        // Nor later, nor by coming back.
+        set_rules(|rules| rules.slow_admission = true);
+        assert_noop!(Registry::set_endpoints(signed(1), endpoints(2)), Error::<Test>::OneFamilyMissing);
+        assert_ok!(Registry::pause(signed(1)));
+        go_to_epoch(1);
+        assert_noop!(Registry::come_back(signed(1)), Error::<Test>::OneFamilyMissing);
+        assert_ok!(Registry::set_endpoints(signed(1), endpoints_of_both_families(2)));
+        assert_ok!(Registry::come_back(signed(1)));
+        Registry::do_try_state().unwrap();
+    });
+}
+
+#[test]
 fn slow_admission_draws_one_in_four_epochs_and_whoever_waits_can_go_at_once() {
     new_test_ext().execute_with(|| {
         set_rules(|rules| rules.slow_admission = true);
@@ -545,7 +568,7 @@ enum Step {
     Guarantee(u8, u64),
     Prefix(u8, u8),
     Challenge(u8),
-    Endpoints(u8, u8),
+    Endpoints(u8, u8, bool),
     Pause(u8),
     Jail(u8),
     ComeBack(u8),
@@ -566,7 +589,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (id.clone(), 0u64..400).prop_map(|(id, mbits)| Step::Guarantee(id, mbits)),
         2 => (id.clone(), 0u8..5).prop_map(|(id, place)| Step::Prefix(id, place)),
         3 => id.clone().prop_map(Step::Challenge),
-        1 => (id.clone(), any::<u8>()).prop_map(|(id, place)| Step::Endpoints(id, place)),
+        2 => (id.clone(), any::<u8>(), any::<bool>()).prop_map(|(id, place, both)| Step::Endpoints(id, place, both)),
         1 => id.clone().prop_map(Step::Pause),
         1 => id.clone().prop_map(Step::Jail),
         1 => id.clone().prop_map(Step::ComeBack),
@@ -610,7 +633,8 @@ fn take(step: Step) {
             Ok(())
         },
         Step::Challenge(id) => challenge(id),
-        Step::Endpoints(id, place) => Registry::set_endpoints(signed(id), endpoints(place)),
+        Step::Endpoints(id, place, false) => Registry::set_endpoints(signed(id), endpoints(place)),
+        Step::Endpoints(id, place, true) => Registry::set_endpoints(signed(id), endpoints_of_both_families(place)),
         Step::Pause(id) => Registry::pause(signed(id)),
         Step::Jail(id) => {
             Registry::jail(&account(id));

@@ -677,17 +677,24 @@ impl Books {
             first.copy_from_slice(&Blake2Hasher::hash(&input).0[..8]);
             let slot = (u64::from_le_bytes(first) % slots) as u32;
             let Some(drawn) = self.challengers.iter().filter(is_active).find(|it| it.slot == slot) else { continue };
-            let prefix = drawn.prefixes.at(epoch)?.iter().find(|prefix| prefix.family() == provider.family);
-            let Some(prefix) = prefix.copied() else { continue };
+            let prefixes = drawn.prefixes.at(epoch)?;
+            if prefixes.iter().all(|prefix| prefix.family() != provider.family) {
+                continue;
+            }
+            // Over IPv6 neighbours of either family are kept apart.
+            let own: Vec<Prefix> = match provider.family {
+                Family::V4 => prefixes.iter().filter(|prefix| prefix.family() == Family::V4).copied().collect(),
+                Family::V6 => prefixes.to_vec(),
+            };
             let is_refused = members.iter().any(|it| it.slot == slot)
                 || drawn.account == provider.account
-                || (measurement.groups_prefixes && taken.contains(&prefix))
+                || (measurement.groups_prefixes && own.iter().any(|prefix| taken.contains(prefix)))
                 || (!is_senior(drawn) && juniors >= most_juniors);
             if is_refused {
                 continue;
             }
             juniors += usize::from(!is_senior(drawn));
-            taken.push(prefix);
+            taken.extend(own);
             members.push(drawn);
         }
         (members.len() == wanted).then(|| members.into_iter().map(|it| it.account.clone()).collect())

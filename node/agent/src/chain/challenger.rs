@@ -68,8 +68,8 @@ pub struct Settings {
     pub identity: Identity,
     /// Where control streams are taken.
     pub listen: SocketAddr,
-    /// Where the world dials them.
-    pub external: SocketAddr,
+    /// Where the world dials them, at the same port of each address.
+    pub external: Vec<SocketAddr>,
     /// Where reports are kept.
     pub folder: PathBuf,
     /// What challenges at one instant share.
@@ -96,7 +96,7 @@ pub async fn run(settings: Settings) -> Fatal {
     if let Err(error) = fs::create_dir_all(&reports) {
         return Fatal(format!("the folder {} cannot be made: {error}", reports.display()));
     }
-    let announced_port = settings.external.port().saturating_add(1);
+    let announced_port = settings.external.first().unwrap_or(&settings.listen).port().saturating_add(1);
     let (sender, heads) = watch::channel(None);
     let account = settings.actor.account().clone();
     let metrics = settings.metrics.clone();
@@ -148,15 +148,12 @@ pub fn packet_port(listen: SocketAddr) -> Result<Arc<Port>, Fatal> {
 /// Registers the challenger, or brings what the chain knows of it up to date.
 async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
     let account = settings.actor.account().clone();
-    let endpoint = endpoint::encode(settings.external, Service::Control);
+    let endpoints: Vec<_> = settings.external.iter().map(|it| endpoint::encode(*it, Service::Control)).collect();
+    let in_call = BoundedVec(endpoints.iter().cloned().map(BoundedVec).collect());
     let known: Option<ChallengerStatus> = node.ask("MeasurementApi_challenger", &account, None).await?;
     let Some(known) = known else {
         let proof = registration::proof(node, &settings.identity, &account)?;
-        let call = runtime::tx().registry().register_challenger(
-            settings.identity.public(),
-            proof,
-            BoundedVec(vec![BoundedVec(endpoint)]),
-        );
+        let call = runtime::tx().registry().register_challenger(settings.identity.public(), proof, in_call);
         settings.actor.submit(node, &call).await?;
         log::info!("registered as a challenger");
         return Ok(());
@@ -174,8 +171,8 @@ async fn register(node: &Node, settings: &Settings) -> Result<(), Error> {
         Standing::Waiting { .. } | Standing::Active { .. } => None,
     };
     registration::check(&settings.identity, &known.identity, leaving)?;
-    if !registration::is_only_endpoint(&known.endpoints, &endpoint) {
-        let call = runtime::tx().registry().set_endpoints(BoundedVec(vec![BoundedVec(endpoint)]));
+    if !known.endpoints.iter().map(|it| it.as_slice()).eq(endpoints.iter().map(Vec::as_slice)) {
+        let call = runtime::tx().registry().set_endpoints(in_call);
         settings.actor.submit(node, &call).await?;
     }
     Ok(())

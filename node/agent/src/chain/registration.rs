@@ -6,7 +6,7 @@ use crate::{
     Fatal,
 };
 use weir_primitives::{
-    measurement::{peer_payload, Endpoints, PeerKey},
+    measurement::{peer_payload, PeerKey},
     parameters::Parameters,
     AccountId, BlockNumber,
 };
@@ -66,9 +66,4 @@ pub fn check(identity: &Identity, peer: &PeerKey, leaving: Option<BlockNumber>) 
         return Err(Error::Refused("the account is leaving; withdraw its bond before it registers again".into()));
     }
     Ok(())
-}
-
-/// Whether the chain knows this endpoint, and no other.
-pub fn is_only_endpoint(known: &Endpoints, endpoint: &[u8]) -> bool {
-    matches!(known.as_slice(), [only] if only.as_slice() == endpoint)
 }

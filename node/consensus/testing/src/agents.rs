@@ -8,7 +8,7 @@ use serde_json::Value;
 use sp_core::{ed25519, Pair};
 use sp_io::TestExternalities;
 use sp_runtime::{BoundedVec, Storage};
-use std::collections::HashMap;
+use std::{collections::HashMap, net::Ipv6Addr};
 use weir_primitives::{
     interfaces::Participants,
     measurement::{
@@ -204,9 +204,11 @@ fn with_challengers(population: &Population) -> Storage {
     let first: Vec<_> = (0..population.challengers)
         .map(|number| {
             let [a, b, c] = numbered(10, number);
-            let endpoint = endpoint::encode(([a, b, c, 1], 30_401).into(), Service::Control);
+            let ipv6 = Ipv6Addr::new(0x2001, 0xdb8, u16::from_be_bytes([b, c]), 0, 0, 0, 0, 1);
+            let addresses = [([a, b, c, 1], 30_401).into(), (ipv6, 30_401).into()];
+            let endpoints = addresses.map(|address| endpoint::encode(address, Service::Control));
             let account = challenger(number);
-            serde_json::json!([account, key(&account).public(), [endpoint]])
+            serde_json::json!([account, key(&account).public(), endpoints])
         })
         .collect();
     patch["registry"] = serde_json::json!({ "challengers": first });

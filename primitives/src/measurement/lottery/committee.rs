@@ -6,7 +6,8 @@
 //! - it is active in the epoch, and no member yet;
 //! - it serves the address family over which the provider is measured;
 //! - its account is not the provider's;
-//! - its prefix is neither the provider's nor that of another member, where the rules ask for it;
+//! - its prefix is neither the provider's nor that of another member, where the rules ask for it; over IPv6, where prefixes cost next to nothing,
+//!   neither is its prefix of IPv4;
 //! - once there are 64 seniors, no more than 3 of 16 members are juniors, where the rules ask for it. So nobody takes
 //!   committees over by many challengers that came at once.
 
@@ -124,16 +125,18 @@ pub fn committee(
             continue;
         }
         let Some(candidate) = table.candidate(slot).filter(|it| it.is_active(epoch)) else { continue };
-        let Some(prefix) = candidate.prefixes.iter().find(|prefix| prefix.family() == provider.family) else {
+        if !candidate.prefixes.iter().any(|prefix| prefix.family() == provider.family) {
             continue;
-        };
-        let is_apart = !rules.prefixes_differ || !prefixes.contains(prefix);
+        }
+        let held_apart = |prefix: &&Prefix| provider.family == Family::V6 || prefix.family() == provider.family;
+        let own = candidate.prefixes.iter().filter(held_apart);
+        let is_apart = !rules.prefixes_differ || own.clone().all(|prefix| !prefixes.contains(prefix));
         let is_junior = !candidate.is_senior(epoch);
         if !is_apart || candidate.account == provider.account || (is_junior && juniors >= most_juniors) {
             continue;
         }
         members.push(slot);
-        prefixes.push(*prefix);
+        prefixes.extend(own);
         juniors = juniors.saturating_add(u32::from(is_junior));
     }
     (members.len() == wanted && wanted > 0).then_some(members)
@@ -199,6 +202,20 @@ mod tests {
 
     fn set(entries: impl IntoIterator<Item = Candidate>) -> Set {
         Set::new(entries.into_iter().map(Some).collect())
+    }
+
+    #[test]
+    fn over_ipv6_members_are_apart_by_their_prefixes_of_ipv4_as_well() {
+        let provider = DrawnProvider { family: Family::V6, prefix: None, ..provider() };
+        let of_both = |number: u16, ipv4: u16| {
+            let [low, high] = number.to_le_bytes();
+            Candidate { prefixes: vec![prefix(ipv4), Prefix::V6([0x20, 1, 0, 0, high, low])], ..senior(number) }
+        };
+        // Sixteen of one owner behind fifteen prefixes of IPv4, each with an IPv6 prefix of its own.
+        let neighbours = set((0..16).map(|number| of_both(number, number.min(14))));
+        assert_eq!(committee(&[3; 32], EPOCH, &provider, &RULES, &neighbours), None);
+        let strangers = set((0..16).map(|number| of_both(number, number)));
+        assert!(committee(&[3; 32], EPOCH, &provider, &RULES, &strangers).is_some());
     }
 
     // Made by another implementation of the same rule, with the BLAKE2 of Python's hashlib: 20 seniors, four members.
