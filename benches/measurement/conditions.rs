@@ -1,28 +1,67 @@
 //! Other lines than short and clean ones.
 
-use crate::table::Table;
 use crate::{
     columns,
     committee::{Committee, Way},
-    expected_ratio, median_of, percentile, shaper, Cell, COMMITTEES, QUEUE, TRAIN,
+    expected_ratio, median_of, percentile, shaper,
+    table::Table,
+    Cell, COMMITTEES, QUEUE, TRAIN,
 };
 use std::time::Duration;
 use weir_bench::{Figures, Goal};
-use weir_e2e::lab::{Lab, Shaper, Wire};
+use weir_e2e::{
+    lab::{Lab, Shaper, Wire},
+    process::Process,
+};
+
+/// The line, in Mbit/s.
+pub const MBIT: u64 = 100;
 
 /// What a line, its owner and its challengers are like.
 #[derive(Clone, Copy)]
-struct Condition {
-    name: &'static str,
-    wire: Wire,
+pub struct Condition {
+    /// What it is called.
+    pub name: &'static str,
+    /// What is between the line and the challengers.
+    pub wire: Wire,
     /// How long a packet waits at the shaper at most.
-    queue: Duration,
+    pub queue: Duration,
     /// The part of the line that others use.
-    crossing: f64,
+    pub crossing: f64,
     /// What is declared, as a part of the line.
-    declared: f64,
+    pub declared: f64,
     /// What starts the prover.
-    starter: &'static [&'static str],
+    pub starter: &'static [&'static str],
+}
+
+impl Condition {
+    /// The round trip of the member in the middle.
+    pub fn round_trip(&self) -> Duration {
+        self.wire.delay * 2 + self.wire.longer_there + self.wire.spread
+    }
+
+    /// The part of the line that packets are sent for: challengers send half as much again as was declared, and a prover a twentieth more.
+    pub fn offered(&self, way: Way) -> f64 {
+        self.declared * if way == Way::Down { 1.5 } else { 1.05 }
+    }
+
+    /// The line, for a train of this length.
+    pub fn shaper(&self, train: Duration) -> Shaper {
+        Shaper { queue: self.queue, ..shaper(MBIT, train) }
+    }
+
+    /// A name for a figure of it.
+    pub fn figure(&self, what: &str, way: Way) -> String {
+        let words = self.name.replace(['%', ','], "").replace('.', "-");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        format!("{what}-{}-{}", way.name(), words.join("-"))
+    }
+
+    /// Traffic of others on the line, if there is any, until what is returned is dropped.
+    pub fn crossing<'a>(&self, committee: &Committee<'a>, way: Way) -> weir_e2e::Result<Option<(Process, Process)>> {
+        let bits_per_second = (MBIT as f64 * 1e6 * self.crossing) as u64;
+        (bits_per_second > 0).then(|| committee.cross_traffic(way, bits_per_second)).transpose()
+    }
 }
 
 /// Without any capability: the buffers are those that the system gives everybody.
@@ -30,13 +69,11 @@ const UNPRIVILEGED: &[&str] = &["setpriv", "--bounding-set=-all", "--inh-caps=-a
 
 /// Far challengers, near and far ones in one committee, loss, reordering, long queues, declarations below and above the line, a line that others
 /// use as well, and an agent without rights.
-pub fn by_hand(figures: &mut Figures, runs: u32) -> weir_e2e::Result<()> {
-    const MBIT: u64 = 100;
-    let (members, byzantine) = COMMITTEES[0];
-    let far = |milliseconds: u64| Wire { delay: Duration::from_millis(milliseconds) / 2, ..Wire::default() };
-    let usual = Condition { name: "", wire: far(1), queue: QUEUE, crossing: 0.0, declared: 1.0, starter: &[] };
+pub fn all() -> Vec<Condition> {
     let ms = Duration::from_millis;
-    let cases = [
+    let far = |milliseconds: u64| Wire { delay: ms(milliseconds) / 2, ..Wire::default() };
+    let usual = Condition { name: "", wire: far(1), queue: QUEUE, crossing: 0.0, declared: 1.0, starter: &[] };
+    vec![
         Condition { name: "round trip 1 ms", ..usual },
         Condition { name: "round trip 20 ms", wire: far(20), ..usual },
         Condition { name: "round trip 100 ms", wire: far(100), ..usual },
@@ -52,33 +89,31 @@ pub fn by_hand(figures: &mut Figures, runs: u32) -> weir_e2e::Result<()> {
         Condition { name: "declared 2 times", declared: 2.0, ..usual },
         Condition { name: "declared 4 times", declared: 4.0, ..usual },
         Condition { name: "without rights", starter: UNPRIVILEGED, ..usual },
-    ];
+    ]
+}
+
+/// Measured by hand, one way after the other.
+pub fn by_hand(figures: &mut Figures, runs: u32) -> weir_e2e::Result<()> {
+    let (members, byzantine) = COMMITTEES[0];
     let mut table = Table::new(columns(&["way", "condition", "train"]));
-    for Condition { name, wire, queue, crossing, declared, starter } in cases {
-        let lab = Lab::new(Some(wire))?;
+    for condition in all() {
+        let lab = Lab::new(Some(condition.wire))?;
         let committee = Committee::start(&lab, members)?;
-        // Of the member in the middle.
-        let round_trip = wire.delay * 2 + wire.longer_there + wire.spread;
+        let round_trip = condition.round_trip();
         // As the agent does by itself; the chain's trains are half a second, whoever is how far.
-        let train = TRAIN.max(if wire.spread.is_zero() { round_trip * 10 } else { Duration::ZERO });
-        let shaped = Some(Shaper { queue, ..shaper(MBIT, train) });
+        let train = TRAIN.max(if condition.wire.spread.is_zero() { round_trip * 10 } else { Duration::ZERO });
+        let shaped = Some(condition.shaper(train));
         lab.shape(shaped, shaped)?;
         for way in [Way::Down, Way::Up] {
-            let traffic = (crossing > 0.0)
-                .then(|| committee.cross_traffic(way, (MBIT as f64 * 1e6 * crossing) as u64))
-                .transpose()?;
-            let declared_mbit = (MBIT as f64 * declared) as u64;
-            let measured = committee.measure_as(starter, way, declared_mbit, train, byzantine, runs)?;
+            let traffic = condition.crossing(&committee, way)?;
+            let declared_mbit = (MBIT as f64 * condition.declared) as u64;
+            let measured = committee.measure_as(condition.starter, way, declared_mbit, train, byzantine, runs)?;
             let cell = Cell::of(&measured, MBIT);
             drop(traffic);
-            // Challengers send half as much again as was declared, and a prover a twentieth more.
-            let offered = if way == Way::Down { 1.5 } else { 1.05 };
-            let expected = expected_ratio((members, byzantine), train, round_trip) * (declared * offered).min(1.0);
-            let own = [way.name().to_string(), name.to_string(), format!("{} ms", train.as_millis())];
+            let expected = expected_ratio((members, byzantine), train, round_trip) * condition.offered(way).min(1.0);
+            let own = [way.name().to_string(), condition.name.to_string(), format!("{} ms", train.as_millis())];
             table.print_row(own.into_iter().chain(cell.row(expected)).collect());
-            let words = name.replace(['%', ','], "").replace('.', "-");
-            let words: Vec<&str> = words.split_whitespace().collect();
-            let figure = |what: &str| format!("{what}-{}-{}", way.name(), words.join("-"));
+            let figure = |what: &str| condition.figure(what, way);
             figures.print(&figure("raw"), median_of(&cell.raw), "of the rate", Goal::None);
             figures.print(&figure("proven"), median_of(&cell.proven) / expected, "of what is expected", Goal::None);
             let most = percentile(&cell.proven, 1.0);

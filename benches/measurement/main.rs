@@ -1,12 +1,13 @@
 //! How accurate a measurement is, on real agents between network namespaces whose link has a rate; and what liars gain.
 //!
-//! The parts run one after the other, or those that are named: `accuracy`, `trains`, `conditions`, `liars`, `cost`.
+//! The parts run one after the other, or those that are named: `accuracy`, `trains`, `conditions`, `sessions`, `liars`, `cost`.
 
 mod committee;
 mod conditions;
 mod cost;
 mod liars;
 mod roles;
+mod sessions;
 mod table;
 
 use committee::{Committee, Way};
@@ -152,7 +153,7 @@ fn trains(figures: &mut Figures, runs: u32) -> weir_e2e::Result<()> {
 }
 
 /// The parts, in order.
-const PARTS: [&str; 5] = ["accuracy", "trains", "conditions", "liars", "cost"];
+const PARTS: [&str; 6] = ["accuracy", "trains", "conditions", "sessions", "liars", "cost"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -178,6 +179,7 @@ fn main() -> ExitCode {
             "accuracy" => accuracy(&mut figures, runs),
             "trains" => trains(&mut figures, runs),
             "conditions" => conditions::by_hand(&mut figures, runs),
+            "sessions" => sessions::on_a_chain(&mut figures, runs),
             "liars" => liars::liars(&mut figures, runs),
             _ => cost::cost(&mut figures),
         };

@@ -8,7 +8,7 @@
 //! that this machine is in has them.
 
 use crate::{
-    lab::{inside, sh},
+    lab::{forward, sh},
     Result,
 };
 use std::{
@@ -18,7 +18,6 @@ use std::{
     path::Path,
     process::Command,
 };
-use tokio::net::{TcpListener, TcpStream};
 
 /// A home that is gone when this is dropped.
 pub struct Home {
@@ -102,19 +101,7 @@ impl Home {
         if !self.forwarded.insert(port) {
             return Ok(());
         }
-        let listener = inside(&format!("{}-m", self.name), move || std::net::TcpListener::bind(("127.0.0.1", port)))?;
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
-        tokio::spawn(async move {
-            while let Ok((mut within, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    if let Ok(mut outside) = TcpStream::connect(("127.0.0.1", port)).await {
-                        let _ = tokio::io::copy_bidirectional(&mut within, &mut outside).await;
-                    }
-                });
-            }
-        });
-        Ok(())
+        forward(format!("{}-m", self.name), port)
     }
 }
 

@@ -23,6 +23,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::net::{TcpListener, TcpStream};
 
 /// A machine of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,6 +348,27 @@ pub fn inside<T: Send + 'static>(
         work()
     });
     Ok(worker.join().map_err(|_| "the thread inside a namespace panicked")??)
+}
+
+/// Lets a namespace reach a TCP port of this machine's loopback as one of its own, for as long as this runtime lives.
+///
+/// # Errors
+///
+/// When the namespace does not have the port.
+pub fn forward(namespace: String, port: u16) -> Result<()> {
+    let listener = inside(&namespace, move || std::net::TcpListener::bind(("127.0.0.1", port)))?;
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    tokio::spawn(async move {
+        while let Ok((mut within, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                if let Ok(mut outside) = TcpStream::connect(("127.0.0.1", port)).await {
+                    let _ = tokio::io::copy_bidirectional(&mut within, &mut outside).await;
+                }
+            });
+        }
+    });
+    Ok(())
 }
 
 /// Makes a TUN device in a namespace.

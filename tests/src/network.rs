@@ -182,6 +182,11 @@ impl NodeProcess {
         format!("ws://127.0.0.1:{}", self.rpc_port)
     }
 
+    /// The port of the node's JSON-RPC.
+    pub fn rpc_port(&self) -> u16 {
+        self.rpc_port
+    }
+
     /// Connects to it, as soon as it answers.
     ///
     /// # Errors
