@@ -5,6 +5,7 @@ pub mod actor;
 pub mod challenger;
 pub mod client;
 pub mod follower;
+mod order;
 pub mod provider;
 pub mod registration;
 pub mod submission;

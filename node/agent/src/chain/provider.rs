@@ -2,6 +2,7 @@
 
 use crate::{
     chain::follower::{Follower, Heads},
+    chain::order::{Order, Place},
     chain::registration::{self, Chain},
     chain::submission::{encoded, hand_in, SignedReport, Submission},
     chain::{actor::Actor, Error, Node},
@@ -154,6 +155,7 @@ pub async fn run(settings: Settings) -> Fatal {
         metrics: settings.metrics.clone(),
         is_v4: settings.listen.is_ipv4(),
         clocks: Arc::default(),
+        order: Order::default(),
         warned: Arc::default(),
         heads,
     };
@@ -223,6 +225,7 @@ struct Provider {
     account: AccountId,
     is_v4: bool,
     clocks: Arc<Watch>,
+    order: Order,
     warned: Arc<Mutex<Option<Instant>>>,
     heads: Heads,
     metrics: Metrics,
@@ -267,8 +270,10 @@ impl Provider {
             let (provider, name, pace, reported) = (self.clone(), name.clone(), pace.clone(), reported.clone());
             let mut addresses = addresses(&endpoints, Service::Control);
             addresses.retain(|address| address.ip().to_canonical().is_ipv4() == self.is_v4);
+            let Some(peer) = peer_of(&identity.0) else { continue };
+            let at = self.order.enter(peer, both.down.start);
             tokio::spawn(async move {
-                let parts = provider.prove_to(&name, &subject, &both, &pace, &account, &identity, addresses).await;
+                let parts = provider.prove_to(&name, &subject, &both, &pace, &account, peer, at, addresses).await;
                 if let Some(report) = parts.and_then(|parts| provider.check(&name, &seed, place, &identity, &parts)) {
                     let _ = reported.send(report).await;
                 }
@@ -344,14 +349,18 @@ impl Provider {
         both: &BothWays,
         pace: &Arc<Pace>,
         account: &AccountId,
-        identity: &PeerKey,
+        peer: PeerId,
+        at: Place,
         addresses: Vec<SocketAddr>,
     ) -> Option<BothParts> {
-        let peer = peer_of(&identity.0)?;
         let start = both.down.start;
         // Providers of one instant do not come all at once.
         sleep(start.since(UnixMicros::now()).min(SPREAD).mul_f64(rand::random::<f64>() / 2.0)).await;
         loop {
+            if !at.is_first() && UnixMicros::now().after(ASK_AGAIN) < start {
+                sleep(ASK_AGAIN).await;
+                continue;
+            }
             match self.try_to(peer, &addresses, subject, both, pace).await {
                 Ok(parts) => return Some(parts),
                 Err(failure) if UnixMicros::now().after(ASK_AGAIN) < start => {
