@@ -2,11 +2,15 @@
 
 use crate::service::FullClient;
 use jsonrpsee::{
-    core::RpcResult,
+    core::{async_trait, RpcResult, SubscriptionResult},
     proc_macros::rpc,
-    types::{error::INTERNAL_ERROR_CODE, ErrorObjectOwned},
-    RpcModule,
+    types::{
+        error::{INTERNAL_ERROR_CODE, INVALID_PARAMS_CODE},
+        ErrorObjectOwned,
+    },
+    Extensions, PendingSubscriptionSink, RpcModule, SubscriptionMessage,
 };
+use sc_rpc_api::check_if_safe;
 use sc_transaction_pool_api::TransactionPool;
 use serde::{Deserialize, Serialize};
 use sp_api::ProvideRuntimeApi;
@@ -15,8 +19,9 @@ use sp_core::U256;
 use std::sync::Arc;
 use weir_consensus::{
     import::weight,
-    miner::{board::Board, Settings},
+    miner::{board::Board, outside, Settings},
 };
+use weir_miner::protocol::{Answer, Hex32, Work, VERSION};
 use weir_primitives::{
     parameters::Parameters,
     runtime_api::{ConsensusApi, SupplyApi},
@@ -69,13 +74,30 @@ pub trait WeirApi {
     #[method(name = "weir_chainWeight")]
     fn chain_weight(&self, hash: Option<Hash>) -> RpcResult<U256>;
 
-    /// What this node's miner is doing; nothing if it does not mine.
+    /// What this node's miner is doing; nothing if it makes no blocks. The difficulties are those of its last template.
     #[method(name = "weir_mining")]
     fn mining(&self) -> RpcResult<Option<Mining>>;
 
     /// The sums of all tokens at a block, or at the best one.
     #[method(name = "weir_supply")]
     fn supply(&self, hash: Option<Hash>) -> RpcResult<SupplyText>;
+
+    /// A block of this node's author that wants a nonce; nothing while there is none. Unsafe. See `docs/mining.md`.
+    #[method(name = "weir_getWork", with_extensions)]
+    async fn get_work(&self, version: Option<u32>) -> RpcResult<Option<Work>>;
+
+    /// Tells of each such block, and of times without one, from now on. Unsafe. Ended by `weir_unsubscribeWork`.
+    #[subscription(
+        name = "weir_subscribeWork" => "weir_work",
+        unsubscribe = "weir_unsubscribeWork",
+        item = Option<Work>,
+        with_extensions
+    )]
+    async fn subscribe_work(&self, version: Option<u32>) -> SubscriptionResult;
+
+    /// Hands in a nonce, as `0x` and up to 16 digits, for the work of a preimage, and says what became of it. Unsafe.
+    #[method(name = "weir_submitWork", with_extensions)]
+    async fn submit_work(&self, preimage: Hex32, nonce: String) -> RpcResult<Answer>;
 }
 
 struct Weir {
@@ -87,6 +109,44 @@ fn internal(error: impl ToString) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(INTERNAL_ERROR_CODE, error.to_string(), None::<()>)
 }
 
+fn refused(why: impl ToString) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(INVALID_PARAMS_CODE, why.to_string(), None::<()>)
+}
+
+impl Weir {
+    /// What miners outside are given, if they may be, and speak as this node does.
+    fn outside(&self, extensions: &Extensions, version: Option<u32>) -> RpcResult<&outside::Outside> {
+        check_if_safe(extensions)?;
+        if let Some(version) = version.filter(|version| *version != VERSION) {
+            return Err(refused(format!("version {version} of the protocol is not spoken here; this is {VERSION}")));
+        }
+        let (_, board) = self
+            .mining
+            .as_ref()
+            .ok_or_else(|| refused("this node makes no blocks; start it with --validator and the key of an author"))?;
+        Ok(board.outside())
+    }
+}
+
+fn in_protocol(work: &outside::Work) -> Work {
+    Work {
+        version: VERSION,
+        preimage: Hex32(work.preimage),
+        target: Hex32(work.target),
+        height: work.height,
+        parent: Hex32(work.parent),
+    }
+}
+
+/// A nonce of the protocol.
+fn nonce(text: &str) -> Option<u64> {
+    let digits = text
+        .strip_prefix("0x")
+        .filter(|digits| digits.len() <= 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+#[async_trait]
 impl WeirApiServer for Weir {
     fn parameters(&self) -> RpcResult<Option<Parameters>> {
         self.client.runtime_api().parameters(self.client.info().best_hash).map_err(internal)
@@ -123,6 +183,48 @@ impl WeirApiServer for Weir {
             burned: supply.burned.to_string(),
             vesting: supply.vesting.to_string(),
             existing: supply.existing.to_string(),
+        })
+    }
+
+    async fn get_work(&self, extensions: &Extensions, version: Option<u32>) -> RpcResult<Option<Work>> {
+        Ok(self.outside(extensions, version)?.work().await.as_ref().map(in_protocol))
+    }
+
+    async fn subscribe_work(
+        &self,
+        pending: PendingSubscriptionSink,
+        extensions: &Extensions,
+        version: Option<u32>,
+    ) -> SubscriptionResult {
+        let mut newest = match self.outside(extensions, version) {
+            Ok(outside) => outside.subscribe(),
+            Err(error) => {
+                pending.reject(error).await;
+                return Ok(());
+            },
+        };
+        let sink = pending.accept().await?;
+        loop {
+            let work = newest.borrow_and_update().as_ref().map(in_protocol);
+            // Waits where a miner reads slowly, and skips what is replaced meanwhile.
+            sink.send(SubscriptionMessage::from_json(&work)?).await?;
+            tokio::select! {
+                () = sink.closed() => return Ok(()),
+                changed = newest.changed() => changed?,
+            }
+        }
+    }
+
+    async fn submit_work(&self, extensions: &Extensions, preimage: Hex32, text: String) -> RpcResult<Answer> {
+        let outside = self.outside(extensions, None)?;
+        let nonce = nonce(&text).ok_or_else(|| refused("a nonce is 0x and up to 16 hexadecimal digits"))?;
+        Ok(match outside.submit(&preimage.0, nonce).await {
+            outside::Answer::Accepted { block, is_best } => Answer::Accepted { block: Hex32(block), is_best },
+            outside::Answer::Stale => Answer::Stale,
+            outside::Answer::Duplicate => Answer::Duplicate,
+            outside::Answer::Unknown => Answer::Unknown,
+            outside::Answer::AboveTarget => Answer::AboveTarget,
+            outside::Answer::Refused => Answer::Refused,
         })
     }
 }

@@ -203,8 +203,16 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         other: Engine { import, verifier: _, settings: engine, mut telemetry },
     } = new_partial(&config)?;
     let keystore = keystore_container.keystore();
-    let settings = if config.role.is_authority() && mining.mining_threads > 0 {
-        Some(mining_settings(&config, &mining, &keystore)?)
+    let settings = if config.role.is_authority() {
+        match mining_settings(&config, &mining, &keystore) {
+            Ok(settings) => Some(settings),
+            // Who wants no threads may want no blocks either.
+            Err(error) if mining.mining_threads == 0 && mining.author.is_none() => {
+                log::warn!("This node makes no blocks, not even for miners outside: {error}");
+                None
+            },
+            Err(error) => return Err(error),
+        }
     } else {
         None
     };
@@ -262,13 +270,17 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
     })?;
 
     if let Some(settings) = settings {
-        log::info!(
-            "Mining for {} with {} thread(s) at {} %, {} kernel",
-            settings.author.to_ss58check(),
-            settings.threads,
-            settings.intensity_percent,
-            weir_pow::Kernel::best(),
-        );
+        let author = settings.author.to_ss58check();
+        if settings.threads == 0 {
+            log::info!("Making blocks for {author} that miners outside search");
+        } else {
+            log::info!(
+                "Mining for {author} with {} thread(s) at {} %, {} kernel",
+                settings.threads,
+                settings.intensity_percent,
+                weir_pow::Kernel::best(),
+            );
+        }
         let environment = sc_basic_authorship::ProposerFactory::new(
             task_manager.spawn_handle(),
             client.clone(),

@@ -164,8 +164,10 @@ impl NodeProcess {
         .map(String::from)
         .into();
         if settings.author.is_some() {
-            arguments.extend(["--validator", "--mining-intensity"].map(String::from));
-            arguments.push(MINING_INTENSITY_PERCENT.to_string());
+            arguments.push("--validator".into());
+            if settings.more.iter().all(|more| more != "--mining-intensity") {
+                arguments.extend(["--mining-intensity".into(), MINING_INTENSITY_PERCENT.to_string()]);
+            }
         }
         let pruning = settings.state_pruning.map_or_else(|| "archive".into(), |blocks| blocks.to_string());
         arguments.extend(["--state-pruning".into(), pruning]);

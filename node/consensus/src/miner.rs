@@ -3,14 +3,17 @@
 //! The task builds a template on the best block (`template`), and a new one when there is another best block, when transactions
 //! arrive, and before its date gets old. The threads take what they search from a [`board`]; when there is another best block
 //! they leave the old one at once, and search a template without transactions until the full one is built: who rests meanwhile
-//! leaves blocks to whoever does not. What is found is imported, and so published, at once.
+//! leaves blocks to whoever does not. What is found is imported, and so published, at once. Miners [`outside`] the node search the same
+//! templates.
 
 pub mod board;
+pub mod outside;
 mod template;
 
 use self::{
-    board::{Board, Found},
-    template::{Body, Built, Template},
+    board::Board,
+    outside::{Answer, Submission},
+    template::{bytes_of, Body, Built, Template},
 };
 use crate::{clock, header::our_best::OurBestReader, import::weight, Metrics};
 use futures::StreamExt;
@@ -28,6 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
+use weir_pow::searchers::Found;
 use weir_primitives::{consensus::Difficulty, runtime_api::ConsensusApi, AccountId, Milliseconds};
 
 /// The type of author keys in the keystore.
@@ -38,8 +42,8 @@ const GATHER_TRANSACTIONS: Duration = Duration::from_millis(200);
 /// A template is built anew after half a block time, but not more and not less often than this: the difficulty follows from its
 /// date.
 const REFRESH: (Milliseconds, Milliseconds) = (250, 2_000);
-/// How many templates on one parent are kept, so that a nonce that was found while the next one was built is not lost.
-const MOST_TEMPLATES: usize = 4;
+/// How many templates on one parent are kept, so that a nonce that was found while the next ones were built, or on its way here, is not lost.
+const MOST_TEMPLATES: usize = 16;
 /// For how many block times a node that has just started waits to hear of a heavier chain before it takes its own to be the one.
 const CATCH_UP_BLOCK_TIMES: u64 = 20;
 
@@ -48,7 +52,7 @@ const CATCH_UP_BLOCK_TIMES: u64 = 20;
 pub struct Settings {
     /// Who gets the rewards, and whose key signs.
     pub author: AccountId,
-    /// How many threads search.
+    /// How many threads search. With none, only miners outside do.
     pub threads: usize,
     /// For which part of the time they do, in percent: 1 to 100.
     pub intensity_percent: u8,
@@ -117,7 +121,7 @@ struct StopOnDrop(Arc<Board>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.stop();
+        self.0.searchers.stop();
     }
 }
 
@@ -134,7 +138,16 @@ where
     pub async fn run(mut self) {
         let (sender, mut found) = mpsc::unbounded_channel();
         let _stop = StopOnDrop(self.board.clone());
-        board::start(&self.board, self.settings.threads, self.settings.intensity_percent, &sender);
+        let (threads, intensity) = (self.settings.threads, self.settings.intensity_percent);
+        let first = sp_core::H256::random().to_low_u64_le();
+        let tell = sender.clone();
+        let tell = move |found| {
+            let _ = tell.send(found);
+        };
+        if let Err(error) = self.board.searchers.start(threads, intensity, first, tell) {
+            tracing::error!(target: "weir", %error, "a mining thread could not be started");
+        }
+        let mut submissions = self.board.outside().take_submissions();
 
         let block_time = OurBestReader::new(self.client.clone()).read().map_or(0, |best| best.rules.block_time);
         let mut imports = self.client.import_notification_stream();
@@ -155,9 +168,12 @@ where
         loop {
             let wanted = tokio::select! {
                 import = imports.next() => match import {
+                    // A block of our own may have been built on before it is heard of.
+                    Some(import) if templates.last().is_some_and(|newest| newest.parent == import.hash) => None,
                     Some(import) if import.is_new_best => {
                         // Work on the old one is lost: not even while the next template is built.
                         self.board.post(None);
+                        self.board.outside().outdate();
                         templates.clear();
                         Some(Body::Least)
                     },
@@ -177,23 +193,48 @@ where
                     Some(Body::Full)
                 },
                 () = sleep_until(ready_at), if ready_at.is_some() => Some(Body::Least),
-                Some(Found { job, nonce }) = found.recv() => {
-                    let position = templates.iter().position(|template| template.id == job);
-                    if let Some(template) = position.map(|position| templates.swap_remove(position)) {
-                        self.board.post(None);
-                        // What was imported is heard of as every other import is.
-                        (!self.submit(template, nonce).await).then_some(Body::Least)
-                    } else {
-                        None
-                    }
+                // Somebody outside wants work, and nobody inside does.
+                () = self.board.outside().asked() => {
+                    let is_idle = threads == 0 && templates.is_empty() && ready_at.is_none();
+                    is_idle.then_some(Body::Least)
+                },
+                Some(Found { job, nonce }) = found.recv() => match take(&mut templates, job) {
+                    Some(template) => {
+                        self.board.outside().solved(job);
+                        self.submit(template, nonce, &mut templates).await.1
+                    },
+                    None => None,
+                },
+                Some(Submission { job, nonce, answer }) = submissions.recv() => match take(&mut templates, job) {
+                    Some(template) => {
+                        let (said, wanted) = self.submit(template, nonce, &mut templates).await;
+                        // Who asked may be gone.
+                        let _ = answer.send(said);
+                        wanted
+                    },
+                    None => None,
                 },
             };
+            if templates.is_empty() && wanted.is_none() {
+                // What was due was due on a block that is no longer the best one, and is built again when the new one is heard of.
+                full_at = None;
+            }
             let Some(body) = wanted else { continue };
             let may_mine = first_catch_up.is_over(self.oracle.is_major_syncing(), patience);
             let (built, ready) = match self.build(may_mine, next_id, body).await {
-                Built::Template(template) => (Some(*template), None),
-                Built::Rest(wait) => (None, after(wait)),
-                Built::Nothing => (None, None),
+                Ok(Built::Template(template)) => (Some(*template), None),
+                Ok(Built::Rest(wait)) => (None, after(wait)),
+                Ok(Built::Nothing) => (None, None),
+                Err(error) => {
+                    tracing::warn!(target: "weir", error, "no block could be built");
+                    full_at = None;
+                    // The last one is as good as before, if it is on the best block still.
+                    let best = self.client.info().best_hash;
+                    if templates.last().is_some_and(|newest| newest.parent == best) {
+                        continue;
+                    }
+                    (None, None)
+                },
             };
             next_id = next_id.saturating_add(1);
             ready_at = ready;
@@ -237,21 +278,17 @@ where
                 status.credit = claims.credit;
             });
         }
-        self.board.post(template.map(Template::job));
+        self.board.post(template.map(|template| (template.id, template.work())));
     }
 
-    /// Builds and signs a block on the best one; nothing while it may not, or when that fails.
-    async fn build(&mut self, may_mine: bool, id: u64, body: Body) -> Built<Block> {
-        if !may_mine || self.is_too_light() {
-            return Built::Nothing;
+    /// Builds and signs a block on the best one; nothing while it may not.
+    async fn build(&mut self, may_mine: bool, id: u64, body: Body) -> Result<Built<Block>, String> {
+        let is_wanted = self.settings.threads > 0 || self.board.outside().is_wanted();
+        if !may_mine || !is_wanted || self.is_too_light() {
+            return Ok(Built::Nothing);
         }
         let author = &self.settings.author;
-        template::build(&*self.client, &mut self.environment, &self.keystore, author, (id, body)).await.unwrap_or_else(
-            |error| {
-                tracing::warn!(target: "weir", error, "no block could be built");
-                Built::Nothing
-            },
-        )
+        template::build(&*self.client, &mut self.environment, &self.keystore, author, (id, body)).await
     }
 
     /// Whether our chain weighs less than the one that others are known to be on.
@@ -261,11 +298,28 @@ where
                 .map_or(true, |weight| weight < self.minimum_weight)
     }
 
-    /// Imports a block that was found, and says whether it is the best one now.
-    async fn submit(&self, template: Template<Block>, nonce: u64) -> bool {
+    /// Imports a block that was found. Says what came of it, and what to build if it is not the best one now: what was imported is heard of as every
+    /// other import is, and until then nobody searches beside it.
+    async fn submit(
+        &self,
+        template: Template<Block>,
+        nonce: u64,
+        templates: &mut Vec<Template<Block>>,
+    ) -> (Answer, Option<Body>) {
+        self.board.post(None);
+        let answer = self.import(template, nonce).await;
+        if matches!(answer, Answer::Accepted { is_best: true, .. }) {
+            self.board.outside().outdate();
+            templates.clear();
+            return (answer, None);
+        }
+        (answer, Some(Body::Least))
+    }
+
+    async fn import(&self, template: Template<Block>, nonce: u64) -> Answer {
         let (credit, date) = (template.claims.credit, template.claims.timestamp);
         let block = template.into_block(nonce);
-        let (number, hash) = (*sp_runtime::traits::Header::number(&block.header), block.post_hash);
+        let (number, hash) = (*sp_runtime::traits::Header::number(&block.header), block.post_hash());
         match self.block_import.import_block(block).await {
             Ok(ImportResult::Imported(imported)) => {
                 self.board.change_status(|status| status.authored = status.authored.saturating_add(1));
@@ -277,13 +331,19 @@ where
                     ahead_milliseconds = date.saturating_sub(clock::now()),
                     "mined a block",
                 );
-                return imported.is_new_best;
+                return Answer::Accepted { block: bytes_of(&hash), is_best: imported.is_new_best };
             },
             Ok(other) => tracing::warn!(target: "weir", %number, result = ?other, "our own block was not imported"),
             Err(error) => tracing::warn!(target: "weir", %number, %error, "our own block was not imported"),
         }
-        false
+        Answer::Refused
     }
+}
+
+/// Takes the template of a job, if it is still there.
+fn take<Block: BlockT>(templates: &mut Vec<Template<Block>>, job: u64) -> Option<Template<Block>> {
+    let position = templates.iter().position(|template| template.id == job)?;
+    Some(templates.remove(position))
 }
 
 #[cfg(test)]

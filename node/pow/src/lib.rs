@@ -23,6 +23,7 @@ mod kernel;
 mod lanes;
 pub mod priority;
 mod search;
+pub mod searchers;
 
 pub use kernel::Kernel;
 pub use search::Search;

@@ -1,4 +1,4 @@
-//! The command lines of node and agent: what `--help` of each command says, without what is only for tests.
+//! The command lines of node, miner and agent: what `--help` of each command says, without what is only for tests.
 
 use super::Page;
 use crate::{process::binary, Result};
@@ -20,7 +20,7 @@ themselves in the same way: `scripts/NAME --help`.";
 /// The page of command lines.
 pub fn page() -> Result<Page> {
     let mut body = String::new();
-    for program in ["weir-node", "weir-agent"] {
+    for program in ["weir-node", "weir-miner", "weir-agent"] {
         describe(program, &mut Vec::new(), &mut body)?;
     }
     Ok(Page::new("command-lines.md", "Command lines", INTRODUCTION, &body))

@@ -35,6 +35,10 @@ pub async fn page() -> Result<Page> {
     for (name, method) in methods(&file) {
         body += &format!("### `{name}`\n\n{}\n\n", documentation(&method.attrs));
         body += &format!("- Parameters: {}.\n", parameters(method));
+        if is_subscription(&method.attrs) {
+            body += "- Answer: a subscription.\n\n";
+            continue;
+        }
         let answer = return_text(&method.sig.output);
         let answer = answer.strip_prefix("RpcResult<").and_then(|text| text.strip_suffix('>')).unwrap_or(&answer);
         body += &format!("- Answer: `{answer}`.\n\n");
@@ -70,7 +74,8 @@ fn methods(file: &syn::File) -> Vec<(String, &TraitItemFn)> {
 }
 
 fn method_name(attributes: &[Attribute]) -> Option<String> {
-    let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("method"))?;
+    let declares = |attribute: &&Attribute| ["method", "subscription"].iter().any(|it| attribute.path().is_ident(it));
+    let attribute = attributes.iter().find(declares)?;
     let mut name = None;
     // What is behind the name is of no interest, and ends the reading.
     let _ = attribute.parse_nested_meta(|meta| {
@@ -80,6 +85,10 @@ fn method_name(attributes: &[Attribute]) -> Option<String> {
         Ok(())
     });
     name
+}
+
+fn is_subscription(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident("subscription"))
 }
 
 fn parameters(method: &TraitItemFn) -> String {
@@ -151,7 +160,7 @@ mod tests {
         let file: syn::File = syn::parse_str(SOURCE).unwrap();
         let methods = methods(&file);
         let names: Vec<&str> = methods.iter().map(|(name, _)| name.as_str()).collect();
-        for expected in ["weir_parameters", "weir_chainWeight", "weir_mining", "weir_supply"] {
+        for expected in ["weir_parameters", "weir_chainWeight", "weir_mining", "weir_supply", "weir_subscribeWork"] {
             assert!(names.contains(&expected), "{expected}");
         }
         let (_, weight) = methods.iter().find(|(name, _)| name == "weir_chainWeight").unwrap();

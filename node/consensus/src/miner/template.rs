@@ -10,7 +10,7 @@ use sp_inherents::InherentDataProvider;
 use sp_keystore::KeystorePtr;
 use sp_runtime::{
     generic::Digest,
-    traits::{Block as BlockT, Header},
+    traits::{Block as BlockT, Header, SaturatedConversion},
 };
 use std::time::Duration;
 use weir_primitives::{
@@ -20,7 +20,7 @@ use weir_primitives::{
     AccountId, Milliseconds, UnixMilliseconds,
 };
 
-use super::{board::Job, KEY_TYPE};
+use super::{outside::Work, KEY_TYPE};
 use crate::import::{Checked, CHECKED};
 
 /// A block that wants a nonce.
@@ -125,12 +125,22 @@ where
     Ok(Built::Template(Box::new(Template { id, parent: best, claims, rules: next.rules, proposal, signature })))
 }
 
+/// The bytes of a hash, all of which have 32 of them here.
+pub(super) fn bytes_of(hash: &impl AsRef<[u8]>) -> [u8; 32] {
+    hash.as_ref().try_into().unwrap_or_default()
+}
+
 impl<Block: BlockT> Template<Block> {
-    /// What the threads search for.
-    pub fn job(&self) -> Job {
-        let payload = seal_payload(self.proposal.block.header().hash().as_ref(), &self.signature);
-        let target = self.claims.required(self.rules.boost).target().to_big_endian();
-        Job { id: self.id, search: weir_pow::Search::new(weir_pow::preimage(&payload), target) }
+    /// What is to be searched.
+    pub fn work(&self) -> Work {
+        let header = self.proposal.block.header();
+        let payload = seal_payload(header.hash().as_ref(), &self.signature);
+        Work {
+            preimage: weir_pow::preimage(&payload),
+            target: self.claims.required(self.rules.boost).target().to_big_endian(),
+            height: (*header.number()).saturated_into(),
+            parent: bytes_of(header.parent_hash()),
+        }
     }
 
     /// The block with its nonce, for import.
