@@ -37,7 +37,7 @@ pub struct Condition {
 impl Condition {
     /// The round trip of the member in the middle.
     pub fn round_trip(&self) -> Duration {
-        self.wire.delay * 2 + self.wire.longer_there + self.wire.spread
+        self.wire.delay * 2 + self.wire.longer_there + self.wire.spread + self.wire.to_half
     }
 
     /// The part of the line that packets are sent for: challengers send half as much again as was declared, and a prover a twentieth more.
@@ -69,7 +69,7 @@ const UNPRIVILEGED: &[&str] = &["setpriv", "--bounding-set=-all", "--inh-caps=-a
 
 /// Far challengers, near and far ones in one committee, loss, reordering, long queues, declarations below and above the line, a line that others
 /// use as well, and an agent without rights.
-pub fn all() -> Vec<Condition> {
+fn all() -> Vec<Condition> {
     let ms = Duration::from_millis;
     let far = |milliseconds: u64| Wire { delay: ms(milliseconds) / 2, ..Wire::default() };
     let usual = Condition { name: "", wire: far(1), queue: QUEUE, crossing: 0.0, declared: 1.0, starter: &[] };
@@ -79,6 +79,7 @@ pub fn all() -> Vec<Condition> {
         Condition { name: "round trip 100 ms", wire: far(100), ..usual },
         Condition { name: "round trips 5 to 250 ms", wire: Wire { spread: ms(245) / 2, ..far(5) }, ..usual },
         // Clocks that are right look 7.5 ms off then; from 10 on a measurement by hand refuses.
+        Condition { name: "half at 200 ms", wire: Wire { to_half: ms(199) / 2, ..far(1) }, ..usual },
         Condition { name: "25 ms there, 10 back", wire: Wire { longer_there: ms(15), ..far(20) }, ..usual },
         Condition { name: "1 % loss", wire: Wire { loss: 0.01, ..far(1) }, ..usual },
         Condition { name: "10 % reordered by 3 ms", wire: Wire { reordered: 0.1, ..far(1) }, ..usual },
@@ -92,16 +93,25 @@ pub fn all() -> Vec<Condition> {
     ]
 }
 
+/// All of them, or the one that is named.
+pub fn named(case: Option<&str>) -> Vec<Condition> {
+    all().into_iter().filter(|condition| case.is_none_or(|case| case == condition.name)).collect()
+}
+
 /// Measured by hand, one way after the other.
-pub fn by_hand(figures: &mut Figures, runs: u32) -> weir_e2e::Result<()> {
+pub fn by_hand(figures: &mut Figures, runs: u32, case: Option<&str>) -> weir_e2e::Result<()> {
     let (members, byzantine) = COMMITTEES[0];
     let mut table = Table::new(columns(&["way", "condition", "train"]));
-    for condition in all() {
+    for condition in named(case) {
         let lab = Lab::new(Some(condition.wire))?;
         let committee = Committee::start(&lab, members)?;
         let round_trip = condition.round_trip();
         // As the agent does by itself; the chain's trains are half a second, whoever is how far.
-        let train = TRAIN.max(if condition.wire.spread.is_zero() { round_trip * 10 } else { Duration::ZERO });
+        let train = TRAIN.max(if condition.wire.spread.is_zero() && condition.wire.to_half.is_zero() {
+            round_trip * 10
+        } else {
+            Duration::ZERO
+        });
         let shaped = Some(condition.shaper(train));
         lab.shape(shaped, shaped)?;
         for way in [Way::Down, Way::Up] {

@@ -160,11 +160,12 @@ fn main() -> ExitCode {
     if arguments.first().is_some_and(|first| first == "role") {
         return roles::run(&arguments[1..]);
     }
-    let number = |name: &str| {
+    let text = |name: &str| {
         let position = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(position + 1)?.parse::<u32>().ok()
+        arguments.get(position + 1).map(String::as_str)
     };
-    let runs = number("--runs").unwrap_or(20).max(1);
+    let runs = text("--runs").and_then(|runs| runs.parse().ok()).unwrap_or(20).max(1);
+    let case = text("--case");
     let chosen: Vec<&str> =
         PARTS.into_iter().filter(|part| arguments.iter().any(|argument| argument == part)).collect();
     let chosen = if chosen.is_empty() { PARTS.to_vec() } else { chosen };
@@ -178,8 +179,8 @@ fn main() -> ExitCode {
         let done = match part {
             "accuracy" => accuracy(&mut figures, runs),
             "trains" => trains(&mut figures, runs),
-            "conditions" => conditions::by_hand(&mut figures, runs),
-            "sessions" => sessions::on_a_chain(&mut figures, runs),
+            "conditions" => conditions::by_hand(&mut figures, runs, case),
+            "sessions" => sessions::on_a_chain(&mut figures, runs, case),
             "liars" => liars::liars(&mut figures, runs),
             _ => cost::cost(&mut figures),
         };

@@ -2,7 +2,7 @@
 
 use crate::{
     committee::{agent, Committee, Way},
-    conditions::{self, Condition, MBIT},
+    conditions::{named, Condition, MBIT},
     median_of, percentile,
     table::Table,
     CLOCK_TOLERANCE, COMMITTEES, LEAST_TIME, TRAIN,
@@ -136,8 +136,8 @@ async fn measured(
     Ok(outcomes.into_values().skip(1).collect())
 }
 
-async fn sessions(figures: &mut Figures, runs: u32) -> Result<()> {
-    let (committee, conditions) = (COMMITTEES[0], conditions::all());
+async fn sessions(figures: &mut Figures, runs: u32, case: Option<&str>) -> Result<()> {
+    let (committee, conditions) = (COMMITTEES[0], named(case));
     let folder = tempfile::tempdir()?;
     let mut process = NodeProcess::start(NodeSettings {
         name: "alice".into(),
@@ -182,7 +182,7 @@ async fn sessions(figures: &mut Figures, runs: u32) -> Result<()> {
     Ok(())
 }
 
-/// Every condition, on a chain.
-pub fn on_a_chain(figures: &mut Figures, runs: u32) -> Result<()> {
-    tokio::runtime::Runtime::new()?.block_on(sessions(figures, runs))
+/// Every condition, on a chain, or the one that is named.
+pub fn on_a_chain(figures: &mut Figures, runs: u32, case: Option<&str>) -> Result<()> {
+    tokio::runtime::Runtime::new()?.block_on(sessions(figures, runs, case))
 }

@@ -45,6 +45,8 @@ pub struct Wire {
     pub longer_there: Duration,
     /// How much longer, each way, it takes to and from the last address of the challengers than the first one. Those between are evenly spread.
     pub spread: Duration,
+    /// How much longer, each way, it takes to and from the second half of the addresses of the challengers than the first.
+    pub to_half: Duration,
     /// The part of the packets that are lost.
     pub loss: f64,
     /// The part of the packets that take 3 ms longer, and come after later ones.
@@ -308,7 +310,8 @@ impl Wire {
             _ => None,
         });
         let number = number.max().unwrap_or(0).min(CHALLENGER_ADDRESSES - 1);
-        self.spread * u32::from(number) / u32::from(CHALLENGER_ADDRESSES - 1)
+        let of_half = if number < CHALLENGER_ADDRESSES / 2 { Duration::ZERO } else { self.to_half };
+        of_half + self.spread * u32::from(number) / u32::from(CHALLENGER_ADDRESSES - 1)
     }
 }
 
