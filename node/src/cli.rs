@@ -7,6 +7,8 @@ use weir_primitives::{AccountId, BlockNumber};
 #[derive(Debug, clap::Parser)]
 // Offchain workers run only when asked for: nothing on this chain needs them.
 #[command(mut_arg("enabled", |arg| arg.default_value("never")))]
+// As `weir_consensus::import::TRIE_CACHE_BYTES`.
+#[command(mut_arg("trie_cache_size", |arg| arg.default_value("134217728")))]
 pub struct Cli {
     #[command(subcommand)]
     pub subcommand: Option<Subcommand>,
@@ -38,7 +40,8 @@ pub struct MiningArgs {
     #[arg(skip)]
     pub chain: String,
 
-    /// How many threads search for nonces. They run at the lowest scheduling priority.
+    /// How many threads search for nonces. They run at the lowest scheduling priority. With none, miners outside the node can still
+    /// ask it for work.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub mining_threads: u16,
 
@@ -117,5 +120,17 @@ impl sc_cli::CliConfiguration for RewindCmd {
 
     fn pruning_params(&self) -> Option<&sc_cli::PruningParams> {
         Some(&self.pruning_params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn a_node_keeps_as_much_of_the_trie_in_memory_as_was_measured() {
+        let cli = Cli::parse_from(["weir-node"]);
+        assert_eq!(cli.run.import_params.trie_cache_size, weir_consensus::import::TRIE_CACHE_BYTES);
     }
 }

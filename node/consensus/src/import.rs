@@ -50,6 +50,12 @@ pub type Oracle = Arc<OnceLock<Arc<dyn SyncOracle + Send + Sync>>>;
 /// Over about how many blocks the weight per hash is averaged.
 const AVERAGED_BLOCKS: f64 = 64.0;
 
+/// How much of the trie of states a node keeps in memory, in bytes: 128 MiB.
+///
+/// The SDK's map of it grows by doubling, all at once, and in the middle of the import of a block. At the SDK's own 1 GiB that took a node 0.7 s, of the
+/// second that a full block may take (`scripts/bench epoch`).
+pub const TRIE_CACHE_BYTES: usize = 128 << 20;
+
 /// Under which name whoever checked a block hands on to import what it found.
 pub(crate) const CHECKED: &[u8] = b"weir:checked";
 

@@ -60,7 +60,7 @@ pub type Client = sc_service::TFullClient<Block, RuntimeApi, Executor>;
 
 /// As in a node.
 pub const CANONICALIZATION_DELAY: u64 = 4_096;
-pub const TRIE_CACHE_BYTES: usize = 1 << 30;
+pub use weir_consensus::import::TRIE_CACHE_BYTES;
 pub const ROCKSDB_CACHE_MIB: usize = 128;
 
 /// The depth at which the chains of these tests finalize.
