@@ -464,10 +464,12 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn nothing_is_created_or_lost_whatever_happens(steps in proptest::collection::vec(step(), 1..60)) {
+    fn nothing_is_created_or_lost_in_a_hundred_thousand_operations(
+        steps in proptest::collection::vec(step(), 150..250),
+    ) {
         new_test_ext().execute_with(|| {
             for (index, step) in (1u32..).zip(steps) {
                 let (issued, existing) = (Sums::<Test>::get().issued, Balances::total_issuance());
