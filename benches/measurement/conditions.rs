@@ -78,8 +78,8 @@ fn all() -> Vec<Condition> {
         Condition { name: "round trip 20 ms", wire: far(20), ..usual },
         Condition { name: "round trip 100 ms", wire: far(100), ..usual },
         Condition { name: "round trips 5 to 250 ms", wire: Wire { spread: ms(245) / 2, ..far(5) }, ..usual },
-        // Clocks that are right look 7.5 ms off then; from 10 on a measurement by hand refuses.
         Condition { name: "half at 200 ms", wire: Wire { to_half: ms(199) / 2, ..far(1) }, ..usual },
+        // Clocks that are right look 7.5 ms off then; from 10 on a measurement by hand refuses.
         Condition { name: "25 ms there, 10 back", wire: Wire { longer_there: ms(15), ..far(20) }, ..usual },
         Condition { name: "1 % loss", wire: Wire { loss: 0.01, ..far(1) }, ..usual },
         Condition { name: "10 % reordered by 3 ms", wire: Wire { reordered: 0.1, ..far(1) }, ..usual },

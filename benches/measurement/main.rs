@@ -166,6 +166,10 @@ fn main() -> ExitCode {
     };
     let runs = text("--runs").and_then(|runs| runs.parse().ok()).unwrap_or(20).max(1);
     let case = text("--case");
+    if conditions::named(case).is_empty() {
+        eprintln!("measurement: there is no such case: {}", case.unwrap_or_default());
+        return ExitCode::from(2);
+    }
     let chosen: Vec<&str> =
         PARTS.into_iter().filter(|part| arguments.iter().any(|argument| argument == part)).collect();
     let chosen = if chosen.is_empty() { PARTS.to_vec() } else { chosen };
