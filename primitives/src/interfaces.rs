@@ -64,6 +64,19 @@ impl<A: OnGuaranteed, B: OnGuaranteed> OnGuaranteed for (A, B) {
     }
 }
 
+/// Takes snapshots of the bandwidth behind authors, which count only when they are proven final.
+pub trait Snapshots {
+    /// The bandwidth behind an author in the snapshot that is in force, in bits per second.
+    fn behind(author: &AccountId) -> u64;
+    /// The block that took a snapshot which waits to be proven final.
+    fn waiting() -> Option<BlockNumber>;
+    /// All blocks up to a height are proven final.
+    fn on_proven(height: BlockNumber);
+    /// Puts so much behind an author in the snapshot that is in force, and lets another one wait.
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set(author: &AccountId, bits_per_second: u64);
+}
+
 /// Knows how much can be measured.
 pub trait HasRoom {
     /// Whether challengers and blocks can serve one more provider, or a larger one, whose challenges must be able to show `wanted` more bits

@@ -8,6 +8,7 @@
 //! - [`accumulator`]: sharing budgets by units in constant time.
 //! - [`consensus`]: header digests, proof of work, retarget, boost credit.
 //! - [`epoch`]: what an epoch is.
+//! - [`finality`]: who votes on what is final, and the proof of it.
 //! - [`interfaces`]: what pallets tell each other.
 //! - [`measurement`]: the draw of committees, reports, the estimator.
 //! - [`parameters`]: what a chain fixes at genesis.
@@ -32,6 +33,7 @@ extern crate alloc;
 pub mod accumulator;
 pub mod consensus;
 pub mod epoch;
+pub mod finality;
 pub mod interfaces;
 pub mod measurement;
 pub mod parameters;

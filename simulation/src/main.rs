@@ -7,7 +7,7 @@
 //!
 //! Dates, retarget, boost credit, required difficulty and fork choice are the code that the chain runs. What is simulated
 //! around them is who finds the next block, and when: a Poisson process of hashes. So are draws, committees, attendance,
-//! estimator and guaranteed bandwidth; what is simulated around those is who does what.
+//! estimator, guaranteed bandwidth and the choice of voters; what is simulated around those is who does what.
 
 mod chain;
 mod challengers;
@@ -19,7 +19,7 @@ mod statistics;
 mod table;
 
 use clap::Parser;
-use experiments::{Experiment, Outcome, COMMITTEE, CONSENSUS, REGISTRY};
+use experiments::{Experiment, Outcome, COMMITTEE, CONSENSUS, FINALITY, REGISTRY};
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 /// Simulates Weir's rules, and writes what came out as CSV and PNG.
@@ -50,6 +50,8 @@ enum Subject {
     Committee,
     /// What providers and challengers are admitted to, and what it costs them.
     Registry,
+    /// What a third of the votes costs, and how far behind the best block they have to stay.
+    Finality,
 }
 
 impl Subject {
@@ -58,6 +60,7 @@ impl Subject {
             Self::Consensus => &CONSENSUS,
             Self::Committee => &COMMITTEE,
             Self::Registry => &REGISTRY,
+            Self::Finality => &FINALITY,
         }
     }
 }

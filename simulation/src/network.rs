@@ -90,6 +90,15 @@ struct Block {
 /// How many blocks are found after a block until nobody builds on it any more.
 const FORGOTTEN_AFTER: usize = 600;
 
+/// A change of a miner to another branch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reorganisation {
+    /// How many blocks of its chain the miner took back.
+    pub blocks: BlockNumber,
+    /// How long before the miner had found or imported the oldest of them, in milliseconds.
+    pub oldest: f64,
+}
+
 /// What a miner sees.
 struct View {
     miner: Miner,
@@ -99,8 +108,18 @@ struct View {
     find: (f64, usize),
     /// Up to which block it rests, if it saves.
     rests_until: BlockNumber,
-    /// The number of blocks that each reorganisation took back.
-    reorganisations: Vec<BlockNumber>,
+    reorganisations: Vec<Reorganisation>,
+    /// When it found or imported each block, in milliseconds; not a number for those that it does not have.
+    had_at: Vec<f64>,
+}
+
+impl View {
+    fn note(&mut self, block: usize, now: f64) {
+        if self.had_at.len() <= block {
+            self.had_at.resize(block + 1, f64::NAN);
+        }
+        self.had_at[block] = now;
+    }
 }
 
 /// A block on its way to a miner.
@@ -152,6 +171,7 @@ impl Network {
                 find: (f64::INFINITY, 0),
                 rests_until: 0,
                 reorganisations: Vec::new(),
+                had_at: vec![now],
             })
             .collect();
         let mut network = Self { views, blocks: vec![first], arrivals: BinaryHeap::new(), delay, now };
@@ -166,8 +186,8 @@ impl Network {
         &self.views[view].chain
     }
 
-    /// The numbers of blocks that the reorganisations of a miner took back.
-    pub fn reorganisations(&self, view: usize) -> &[BlockNumber] {
+    /// The reorganisations of a miner.
+    pub fn reorganisations(&self, view: usize) -> &[Reorganisation] {
         &self.views[view].reorganisations
     }
 
@@ -245,31 +265,37 @@ impl Network {
             let due = dates.due_at(date) as f64 - other.miner.clock_error;
             self.arrivals.push(Reverse(Arrival { at: (published + self.delay).max(due), block, view }));
         }
+        self.views[finder].note(block, at);
         self.follow(finder, block, rng);
     }
 
     fn import(&mut self, view: usize, block: usize, rng: &mut ChaCha8Rng) {
+        self.views[view].note(block, self.now);
         let best = self.views[view].best;
         if self.blocks[block].parent == best {
             self.follow(view, block, rng);
         } else if ForkChoice::Margin.replaces(self.blocks[block].head.weight, self.blocks[best].head) {
-            let taken_back = self.blocks[best].number - self.common_ancestor(best, block);
-            self.views[view].reorganisations.push(taken_back);
+            let reorganisation = self.reorganisation(view, block);
+            self.views[view].reorganisations.push(reorganisation);
             self.follow(view, block, rng);
         }
     }
 
-    /// The number of the last block that two branches have in common.
-    fn common_ancestor(&self, mut a: usize, mut b: usize) -> BlockNumber {
+    /// What a miner takes back when it leaves its best chain for a block on another branch.
+    fn reorganisation(&self, view: usize, block: usize) -> Reorganisation {
+        let View { best, had_at, .. } = &self.views[view];
+        let (mut left, mut followed, mut oldest_at) = (*best, block, self.now);
         // A child has a greater index than its parent.
-        while a != b {
-            if a > b {
-                a = self.blocks[a].parent;
+        while left != followed {
+            if left > followed {
+                oldest_at = had_at[left];
+                left = self.blocks[left].parent;
             } else {
-                b = self.blocks[b].parent;
+                followed = self.blocks[followed].parent;
             }
         }
-        self.blocks[a].number
+        let blocks = self.blocks[*best].number - self.blocks[left].number;
+        Reorganisation { blocks, oldest: self.now - oldest_at }
     }
 
     fn follow(&mut self, view: usize, block: usize, rng: &mut ChaCha8Rng) {
@@ -326,6 +352,23 @@ mod tests {
         let (mut network, mut rng) = self::network(1_000.0, &[0.0; 4]);
         network.run_to(0, network.chain(0).number + 2_000, &mut rng);
         assert!(!network.reorganisations(0).is_empty());
+    }
+
+    #[test]
+    fn more_blocks_that_are_taken_back_were_there_for_longer() {
+        let (mut network, mut rng) = network(5_000.0, &[0.0; 4]);
+        network.run_to(0, network.chain(0).number + 5_000, &mut rng);
+        let spacing = Rules::testnet().dates.spacing as f64;
+        let seen = network.reorganisations(0);
+        assert!(seen.iter().any(|it| it.blocks >= 3));
+        for it in seen {
+            assert!(it.blocks >= 1 && it.oldest >= 0.0, "{it:?}");
+        }
+        let mean = |blocks: BlockNumber| {
+            let oldest: Vec<f64> = seen.iter().filter(|it| it.blocks == blocks).map(|it| it.oldest).collect();
+            oldest.iter().sum::<f64>() / oldest.len() as f64
+        };
+        assert!(mean(2) > mean(1) + spacing, "{} and {}", mean(1), mean(2));
     }
 
     #[test]

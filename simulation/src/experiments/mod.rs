@@ -1,10 +1,12 @@
 //! What the rules buy, and what they do not. One experiment a file; its results have the file's name.
 //!
-//! The experiments on the consensus stand here, those on measurement in [`committee`] and [`registry`].
+//! The experiments on the consensus stand here, those on measurement in [`committee`] and [`registry`], those on votes in
+//! [`finality`].
 
 mod clocks;
 mod combined_attacks;
 mod committee;
+mod finality;
 mod forward_dating;
 mod identities;
 mod one_resource;
@@ -18,6 +20,7 @@ mod shocks;
 mod weight_per_hash;
 
 pub use committee::COMMITTEE;
+pub use finality::FINALITY;
 pub use registry::REGISTRY;
 
 use crate::{

@@ -18,6 +18,7 @@ use weir_primitives::BlockNumber;
 /// A policy that is compared: its name, how it follows from the rules, and its mark in the plot.
 type Compared = (&'static str, fn(Rules) -> Policy, Mark);
 
+/// By how much hash power rises.
 const FACTOR: f64 = 100.0;
 /// How long is watched after the shock, in milliseconds.
 const WATCHED: f64 = 2.0 * 3_600_000.0;
@@ -28,8 +29,8 @@ const DELAYS: [f64; 4] = [50.0, 200.0, 700.0, 2_000.0];
 /// Depths from which on reorganisations are counted.
 const DEPTHS: [BlockNumber; 7] = [1, 2, 3, 6, 12, 32, 64];
 
-/// The depths of the reorganisations of all of some equal miners in and after one shock.
-fn shock(policy: fn(Rules) -> Policy, miners: usize, delay: f64, rng: &mut ChaCha8Rng) -> Vec<BlockNumber> {
+/// What some equal miners have come to two hours after one shock.
+pub fn shock(policy: fn(Rules) -> Policy, miners: usize, delay: f64, rng: &mut ChaCha8Rng) -> Network {
     let rules = Rules::testnet();
     let mut chain = Chain::settled(rules, equal(miners, HASH_RATE, 0.0), rng);
     for author in &mut chain.authors {
@@ -42,7 +43,7 @@ fn shock(policy: fn(Rules) -> Policy, miners: usize, delay: f64, rng: &mut ChaCh
     while network.now < end {
         network.step(rng);
     }
-    (0..miners).flat_map(|view| network.reorganisations(view)).copied().collect()
+    network
 }
 
 pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
@@ -57,7 +58,13 @@ pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let mut lines = vec![];
     for (name, policy, mark) in policies {
         for (miners, delay) in [3, 10].into_iter().flat_map(|miners| DELAYS.map(|delay| (miners, delay))) {
-            let depths: Vec<BlockNumber> = (0..RUNS).flat_map(|_| shock(policy, miners, delay, &mut rng)).collect();
+            let depths: Vec<BlockNumber> = (0..RUNS)
+                .flat_map(|_| {
+                    let network = shock(policy, miners, delay, &mut rng);
+                    let all = (0..miners).flat_map(|view| network.reorganisations(view));
+                    all.map(|it| it.blocks).collect::<Vec<_>>()
+                })
+                .collect();
             let from = |depth: BlockNumber| {
                 depths.iter().filter(|taken_back| **taken_back >= depth).count() as f64 / (miners * RUNS) as f64
             };

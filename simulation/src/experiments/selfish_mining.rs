@@ -12,6 +12,7 @@
 use super::{author_share, honest_and_one, Outcome};
 use crate::{
     chain::{Chain, Dating, ForkChoice, Rules},
+    network::Reorganisation,
     plot::{plot, Axis, Mark, Scale, Series},
     statistics::Estimate,
     table::{decimals, Table},
@@ -19,7 +20,7 @@ use crate::{
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
-use weir_primitives::consensus::fork_choice::Head;
+use weir_primitives::{consensus::fork_choice::Head, BlockNumber};
 
 /// Blocks that stay, in each run where nobody has bandwidth, and in each where there is some.
 const BLOCKS: usize = 200_000;
@@ -38,9 +39,13 @@ pub struct Withholding {
 
 /// What stays of the blocks that were found.
 #[derive(Default)]
-struct Settled {
+pub struct Settled {
+    /// Blocks of the pool.
     pool: usize,
-    all: usize,
+    /// Blocks of all.
+    pub all: usize,
+    /// What the honest took back meanwhile.
+    pub reorganisations: Vec<Reorganisation>,
 }
 
 /// A branch of the pool since the fork.
@@ -57,6 +62,8 @@ struct Race {
     public: Chain,
     /// How many blocks it has since the fork.
     honest_since: usize,
+    /// When the first of them was found.
+    honest_from: f64,
     private: Option<Branch>,
     /// In a tie, what was shown of the private branch: a part γ of the honest mine on it.
     shown: Option<Branch>,
@@ -67,10 +74,18 @@ struct Race {
 impl Withholding {
     /// The pool's share of the blocks that stay.
     pub fn share(self, start: &Chain, blocks: usize, rng: &mut ChaCha8Rng) -> Estimate {
+        let batches = self.batches(start, blocks, rng);
+        let shares: Vec<f64> = batches.iter().map(|settled| settled.pool as f64 / settled.all as f64).collect();
+        Estimate::from_batches(&shares)
+    }
+
+    /// What stays in each batch of a run.
+    pub fn batches(self, start: &Chain, blocks: usize, rng: &mut ChaCha8Rng) -> Vec<Settled> {
         let mut race = Race {
             withholding: self,
             public: start.clone(),
             honest_since: 0,
+            honest_from: start.now,
             private: None,
             shown: None,
             settled: Settled::default(),
@@ -78,13 +93,12 @@ impl Withholding {
         };
         let mut batches = Vec::with_capacity(BATCHES);
         for _ in 0..BATCHES {
-            race.settled = Settled::default();
             while race.settled.all < blocks / BATCHES {
                 race.step(rng);
             }
-            batches.push(race.settled.pool as f64 / race.settled.all as f64);
+            batches.push(std::mem::take(&mut race.settled));
         }
-        Estimate::from_batches(&batches)
+        batches
     }
 }
 
@@ -105,6 +119,9 @@ impl Race {
             self.pool_finds(pool);
         } else if public_at <= self.now {
             self.public.append(public_author, self.now, Dating::True);
+            if self.honest_since == 0 {
+                self.honest_from = self.now;
+            }
             self.honest_since += 1;
             self.pool_reacts();
         } else {
@@ -126,11 +143,12 @@ impl Race {
     /// A block on what the pool has shown: its branch is heavier by a block than the other, and stays up to there.
     fn honest_find_on_shown(&mut self, author: usize) {
         let Some(mut shown) = self.shown.take() else { return };
+        self.honest_blocks_are_taken_back();
         shown.chain.append(author, self.now, Dating::True);
         self.settled.pool += shown.blocks;
         self.settled.all += shown.blocks;
         self.public = shown.chain;
-        self.honest_since = 1;
+        (self.honest_since, self.honest_from) = (1, self.now);
         if let Some(branch) = &mut self.private {
             branch.blocks -= shown.blocks;
         }
@@ -142,7 +160,7 @@ impl Race {
     fn pool_reacts(&mut self) {
         let fork_choice = self.withholding.fork_choice;
         self.shown = None;
-        // What is deeper than finality is not taken back, however heavy the other branch is.
+        // What is final is not taken back, however heavy the other branch is. Nobody withholds for longer than a snapshot waits.
         let may_wait = self.honest_since + 1 < self.public.rules.finality_depth as usize;
         if may_wait && self.wins(self.public.next_head()) {
             return;
@@ -174,12 +192,18 @@ impl Race {
 
     fn pool_branch_stays(&mut self) {
         if let Some(Branch { chain, blocks }) = self.private.take() {
+            self.honest_blocks_are_taken_back();
             self.settled.pool += blocks;
             self.settled.all += blocks;
             self.public = chain;
         }
         self.shown = None;
         self.honest_since = 0;
+    }
+
+    fn honest_blocks_are_taken_back(&mut self) {
+        let (blocks, oldest) = (self.honest_since as BlockNumber, self.now - self.honest_from);
+        self.settled.reorganisations.push(Reorganisation { blocks, oldest });
     }
 }
 
