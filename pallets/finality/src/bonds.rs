@@ -1,7 +1,6 @@
 //! Bonds: who stands for election, who leaves, and who loses what it bonded.
 
 use crate::{Bonded, Bonds, Candidates, Config, Error, Event, HoldReason, Keys, NextElection, Pallet, Sets};
-use alloc::boxed::Box;
 use codec::Encode;
 use frame_support::{
     ensure,
@@ -162,7 +161,7 @@ impl<T: Config> Pallet<T> {
     }
 
     pub(crate) fn validity_of_equivocation(
-        proof: &Box<EquivocationProof<Hash, BlockNumber>>,
+        proof: &EquivocationProof<Hash, BlockNumber>,
     ) -> TransactionValidityWithRefund {
         let refused = |_| TransactionValidityError::Invalid(InvalidTransaction::Call);
         let (account, _) = Self::culprit(proof).map_err(refused)?;

@@ -39,15 +39,15 @@ pub struct Target<N, H> {
     pub hash: H,
 }
 
+/// The block that a justification claims to be for, and the justification.
+pub type Read<B> = (Target<NumberFor<B>, <B as BlockT>::Hash>, GrandpaJustification<<B as BlockT>::Header>);
+
 /// Reads which block a justification claims to be for, and checks how large it is; no more.
 ///
 /// # Errors
 ///
 /// [`Invalid::Undecodable`] and [`Invalid::TooLarge`].
-pub fn read<B: BlockT>(
-    bytes: &[u8],
-    voters: usize,
-) -> Result<(Target<NumberFor<B>, B::Hash>, GrandpaJustification<B::Header>), Invalid> {
+pub fn read<B: BlockT>(bytes: &[u8], voters: usize) -> Result<Read<B>, Invalid> {
     let justification =
         GrandpaJustification::<B::Header>::decode_all(&mut &*bytes).map_err(|_| Invalid::Undecodable)?;
     let commit = &justification.commit;
