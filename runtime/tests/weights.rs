@@ -30,7 +30,7 @@ fn no_weight_is_older_than_its_benchmark() {
 
 #[test]
 fn every_benchmark_has_its_weight_and_every_weight_its_benchmark() {
-    for pallet in ["bandwidth", "difficulty", "registry", "token"] {
+    for pallet in ["bandwidth", "difficulty", "finality", "registry", "token"] {
         let (benchmarks, weights) = (source(pallet, "benchmarking.rs"), source(pallet, "weights.rs"));
         let after = |text: &str, marker: &str| -> Vec<String> {
             let name = |rest: &str| rest.trim_start().split('(').next().map(str::to_string);

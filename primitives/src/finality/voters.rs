@@ -5,6 +5,12 @@
 //! away, since nobody's weight depends on another's bandwidth. The weight is linear: who splits a bond and its bandwidth over several
 //! identities weighs what one would, and there is no cap that identities would evade. `scripts/simulate finality` shows what a third of the
 //! votes costs.
+//!
+//! # Beware
+//!
+//! Splitting gains nothing as long as all who stand have a seat. Beside more of them, whoever outweighs each in many identities takes their seats, and
+//! the bonds of those without one go on to count in everybody's share. Nothing asks how much a set weighs: who is alone in having bandwidth is
+//! elected alone.
 
 use super::{Finality, VoterKey, MOST_VOTERS};
 use crate::{AccountId, Balance};

@@ -181,7 +181,7 @@ impl Question<'_> {
             others.map(|(number, (bond, part))| candidate(number, (honest_bonds * bond) as Balance, bits(*part)));
         let candidates: Vec<Candidate> = attackers.chain(others).collect();
         let rules = self.rule.finality(self.preset, &candidates);
-        // Where those who would be elected have too little bandwidth together the old set stays, and the attacker has no vote.
+        // Where all who stand have too little bandwidth together the old set stays, and the attacker has no vote.
         let Some(voters) = elect(candidates, &rules, self.least_total_bits_per_second) else { return 0.0 };
         let weight = |of: &dyn Fn(u16) -> bool| {
             voters.iter().filter(|voter| of(number(voter))).map(|voter| voter.weight).sum::<u64>() as f64
