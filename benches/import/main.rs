@@ -116,8 +116,6 @@ impl Lane {
             folder: Some(folder.path()),
             first_timestamp: Some(first_timestamp),
             metrics: Some(metrics.clone()),
-            // It finalizes nothing meanwhile, as the SDK's queue does not.
-            is_catching_up: true,
             ..Options::default()
         });
         let spawner = sp_core::testing::TaskExecutor::new();

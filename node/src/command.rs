@@ -67,7 +67,9 @@ pub fn run() -> sc_cli::Result<()> {
         Some(Subcommand::PurgeChain(cmd)) => cli.create_runner(cmd)?.sync_run(|config| cmd.run(config.database)),
         Some(Subcommand::Revert(cmd)) => cli.create_runner(cmd)?.async_run(|config| {
             let PartialComponents { client, task_manager, backend, .. } = service::new_partial(&config)?;
-            Ok((cmd.run(client, backend, None), task_manager))
+            // What was announced of voters in the blocks that are taken back is taken back too.
+            let voters = Box::new(|client, _, blocks| Ok(sc_consensus_grandpa::revert(client, blocks)?));
+            Ok((cmd.run(client, backend, Some(voters)), task_manager))
         }),
         Some(Subcommand::Rewind(cmd)) => {
             let mut rewound = None;

@@ -5,7 +5,10 @@
 mod chain_spec;
 mod cli;
 mod command;
+mod confidence;
+mod keys;
 mod preflight;
+mod proofs;
 mod resubmit;
 mod rewind;
 mod rpc;

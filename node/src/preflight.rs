@@ -17,7 +17,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr, TcpListener},
 };
-use weir_primitives::{runtime_api::ConsensusApi, AccountId};
+use weir_primitives::{parameters::Parameters, runtime_api::ConsensusApi, AccountId};
 use weir_runtime::opaque::Block;
 
 /// That a chain which is not for one machine alone is ruled by no key whose secret everybody has, and endows none. Says
@@ -44,6 +44,15 @@ pub fn keys_are_private(spec: &dyn ChainSpec) -> sc_cli::Result<()> {
              your own in its place under balances.balances in the chain spec; only chains of type Development and Local \
              may have well-known accounts"
         )));
+    }
+    for (key, _) in voters(&storage) {
+        if let Some(secret) = known.get(&AccountId::from(ed25519::Public::from(key))) {
+            return Err(Error::Input(format!(
+                "everybody has the secret of a voter of {name} ({secret}), and could make anything final; make a key with `weir-node key \
+                 generate --scheme ed25519`, and put it in its place under finality.voters in the chain spec; only chains of type \
+                 Development and Local may have well-known keys"
+            )));
+        }
     }
     match sudo {
         Some(sudo) => {
@@ -128,14 +137,17 @@ fn tcp_address(address: &sc_network::Multiaddr) -> Option<SocketAddr> {
 }
 
 /// That the database is of the chain in the chain spec.
-pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) -> Result<(), ServiceError> {
-    let storage = config.chain_spec.as_storage_builder().build_storage().map_err(ServiceError::Other)?;
+pub fn database_is_of_this_chain(
+    config: &Configuration,
+    genesis: Storage,
+    client: &FullClient,
+) -> Result<(), ServiceError> {
     // From the chain spec: a node that prunes has no state of genesis any more.
     let executor = sc_service::new_wasm_executor::<sp_io::SubstrateHostFunctions>(&config.executor);
-    let version = sc_chain_spec::resolve_state_version_from_wasm::<_, HashingFor<Block>>(&storage, &executor)?;
-    let root = HashingFor::<Block>::trie_root(storage.top.into_iter().collect(), version);
-    let genesis: Block = sc_chain_spec::construct_genesis_block(root, version);
-    let expected = genesis.header().hash();
+    let version = sc_chain_spec::resolve_state_version_from_wasm::<_, HashingFor<Block>>(&genesis, &executor)?;
+    let root = HashingFor::<Block>::trie_root(genesis.top.into_iter().collect(), version);
+    let block: Block = sc_chain_spec::construct_genesis_block(root, version);
+    let expected = block.header().hash();
     let found = client.info().genesis_hash;
     if expected == found {
         return Ok(());
@@ -148,7 +160,7 @@ pub fn database_is_of_this_chain(config: &Configuration, client: &FullClient) ->
 }
 
 /// That this build knows the rules of the chain.
-pub fn follows_its_rules(client: &FullClient) -> Result<(), ServiceError> {
+pub fn follows_its_rules(client: &FullClient) -> Result<Parameters, ServiceError> {
     // Those of the best block: a node that prunes has no state of genesis any more.
     let best = client.info().best_hash;
     // A runtime of before answers in layouts of before.
@@ -166,7 +178,24 @@ pub fn follows_its_rules(client: &FullClient) -> Result<(), ServiceError> {
     parameters.check().map_err(|broken| {
         ServiceError::Other(format!("this node cannot follow the chain: {broken}; use another build"))
     })?;
+    Ok(parameters)
+}
+
+/// That the genesis of a chain names voters: without any, nothing could ever become final.
+pub fn has_voters(chain: &str, genesis: &Storage) -> Result<(), ServiceError> {
+    if voters(genesis).is_empty() {
+        return Err(ServiceError::Other(format!(
+            "the genesis of {chain} names no voters, and nothing on it could ever become final; put accounts and the ed25519 keys that vote for \
+             them (`weir-node key generate --scheme ed25519`) under finality.voters in the chain spec"
+        )));
+    }
     Ok(())
+}
+
+/// The keys that vote first on a chain.
+fn voters(storage: &Storage) -> sp_consensus_grandpa::AuthorityList {
+    let found = storage.top.get(&prefix("Grandpa", "Authorities"));
+    found.and_then(|bytes| Decode::decode(&mut bytes.as_slice()).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -223,6 +252,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_chain_that_others_can_reach_is_refused_without_voters_or_with_a_well_known_one() {
+        let with = |voters: serde_json::Value| {
+            changed("testnet", false, |spec| {
+                spec["genesis"]["runtimeGenesis"]["patch"]["finality"] = serde_json::json!({ "voters": voters });
+            })
+        };
+        let own = AccountId::new([7; 32]).to_string();
+        let has_voters = |spec: &chain_spec::ChainSpec| has_voters("Weir Testnet", &spec.build_storage().unwrap());
+        let refused = has_voters(&with(serde_json::json!([]))).unwrap_err().to_string();
+        assert!(refused.contains("names no voters") && refused.contains("finality.voters"), "{refused}");
+        let known = account::<ed25519::Pair>("//Alice").unwrap().to_string();
+        let refused = refusal(&with(serde_json::json!([[own, known]])));
+        assert!(refused.contains("a voter of Weir Testnet (//Alice)"), "{refused}");
+        let private = with(serde_json::json!([[own, own]]));
+        keys_are_private(&private).unwrap();
+        has_voters(&private).unwrap();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use sc_client_api::{BlockBackend, HeaderBackend};
 use sc_consensus::{import_single_block, BlockImport, BlockImportError, IncomingBlock, Verifier};
 use sc_service::{Configuration, DatabaseSource, PartialComponents, TaskManager};
 use sp_consensus::BlockOrigin;
-use sp_runtime::traits::Block as _;
+use sp_runtime::{traits::Block as _, Justifications};
 use std::{
     future::Future,
     path::{Path, PathBuf},
@@ -96,7 +96,9 @@ pub fn rewind(
                      right block under forkBlocks in the chain spec"
                 )
             })?;
-            import_again(&mut import, &verifier, hash, block.block)
+            // What has made changes of the voters final makes them so again.
+            let justifications = old.client.justifications(hash)?;
+            import_again(&mut import, &verifier, hash, block.block, justifications)
                 .await
                 .map_err(|error| format!("block {number} cannot be imported again: {error}"))?;
             if shown.elapsed() >= PROGRESS_EVERY {
@@ -115,7 +117,13 @@ pub fn rewind(
     Ok((work, task_manager, rewound))
 }
 
-async fn import_again<I, V>(import: &mut I, verifier: &V, hash: Hash, block: Block) -> Result<(), BlockImportError>
+async fn import_again<I, V>(
+    import: &mut I,
+    verifier: &V,
+    hash: Hash,
+    block: Block,
+    justifications: Option<Justifications>,
+) -> Result<(), BlockImportError>
 where
     I: BlockImport<Block, Error = sp_consensus::Error>,
     V: Verifier<Block>,
@@ -126,7 +134,7 @@ where
         header: Some(header),
         body: Some(body),
         indexed_body: None,
-        justifications: None,
+        justifications,
         origin: None,
         allow_missing_state: false,
         skip_execution: false,

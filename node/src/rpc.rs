@@ -1,6 +1,10 @@
 //! JSON-RPC beyond what every node of the SDK has: transaction helpers, and `weir_*`.
 
-use crate::service::FullClient;
+use crate::{
+    confidence::{self, Overtaken},
+    keys::{self, NewKey},
+    service::{FullBackend, FullClient},
+};
 use jsonrpsee::{
     core::{async_trait, RpcResult, SubscriptionResult},
     proc_macros::rpc,
@@ -10,22 +14,25 @@ use jsonrpsee::{
     },
     Extensions, PendingSubscriptionSink, RpcModule, SubscriptionMessage,
 };
+use sc_consensus_grandpa::{FinalityProofProvider, GrandpaJustificationStream, SharedAuthoritySet, SharedVoterState};
+use sc_rpc::SubscriptionTaskExecutor;
 use sc_rpc_api::check_if_safe;
 use sc_transaction_pool_api::TransactionPool;
 use serde::{Deserialize, Serialize};
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
-use sp_core::U256;
+use sp_core::{crypto::ByteArray, U256};
+use sp_keystore::KeystorePtr;
 use std::sync::Arc;
 use weir_consensus::{
     import::weight,
-    miner::{board::Board, outside, Settings},
+    miner::{self, board::Board, outside, Settings},
 };
 use weir_miner::protocol::{Answer, Hex32, Work, VERSION};
 use weir_primitives::{
     parameters::Parameters,
     runtime_api::{ConsensusApi, SupplyApi},
-    AccountId, Hash,
+    AccountId, BlockNumber, Hash,
 };
 use weir_runtime::opaque::Block;
 
@@ -33,8 +40,12 @@ use weir_runtime::opaque::Block;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mining {
-    /// Who gets the rewards.
+    /// The account or key that this node was told to make blocks for.
     pub author: AccountId,
+    /// The key that signs them; nothing if it is not in the keystore.
+    pub key: Option<AccountId>,
+    /// Whose credit they spend, and who gets the rewards.
+    pub account: AccountId,
     /// How many threads search.
     pub threads: usize,
     /// For which part of the time, in percent.
@@ -51,6 +62,24 @@ pub struct Mining {
     pub credit_parts_per_billion: u32,
     /// Blocks made since the start.
     pub authored_blocks: u64,
+}
+
+/// How sure a block is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Confidence {
+    /// Its height.
+    pub height: u32,
+    /// Whether it is in the best chain.
+    pub is_in_best_chain: bool,
+    /// Whether voters made it final, or something above it.
+    pub is_final: bool,
+    /// How many blocks of the best chain are above it; zero if it is not in it.
+    pub depth: u64,
+    /// Their weight, in hashes.
+    pub weight_above: U256,
+    /// How often private forks overtook so many blocks, in simulations; nothing of it where the block is final.
+    pub overtaken: Vec<Overtaken>,
 }
 
 /// The sums of all tokens in planck, as decimal strings since JSON numbers are too small.
@@ -74,9 +103,22 @@ pub trait WeirApi {
     #[method(name = "weir_chainWeight")]
     fn chain_weight(&self, hash: Option<Hash>) -> RpcResult<U256>;
 
+    /// How sure a block is, for wallets: whether it is final, and if not, what is above it and what that is worth. Nothing of it is decided by a
+    /// depth but what a wallet decides.
+    #[method(name = "weir_confidence")]
+    fn confidence(&self, hash: Hash) -> RpcResult<Option<Confidence>>;
+
     /// What this node's miner is doing; nothing if it makes no blocks. The difficulties are those of its last template.
     #[method(name = "weir_mining")]
     fn mining(&self) -> RpcResult<Option<Mining>>;
+
+    /// Makes a key in this node's keystore that agrees to sign blocks for an account, which then names it by `difficulty.set_author_key`. Unsafe.
+    #[method(name = "weir_newAuthorKey", with_extensions)]
+    fn new_author_key(&self, account: AccountId) -> RpcResult<NewKey>;
+
+    /// Makes a key in this node's keystore that agrees to vote for an account, which then names it by `finality.join` or `finality.set_key`. Unsafe.
+    #[method(name = "weir_newVoterKey", with_extensions)]
+    fn new_voter_key(&self, account: AccountId) -> RpcResult<NewKey>;
 
     /// The sums of all tokens at a block, or at the best one.
     #[method(name = "weir_supply")]
@@ -103,6 +145,7 @@ pub trait WeirApi {
 struct Weir {
     client: Arc<FullClient>,
     mining: Option<(Settings, Arc<Board>)>,
+    keystore: KeystorePtr,
 }
 
 fn internal(error: impl ToString) -> ErrorObjectOwned {
@@ -156,21 +199,50 @@ impl WeirApiServer for Weir {
         weight::of_or_in_state(&*self.client, hash.unwrap_or_else(|| self.client.info().best_hash)).map_err(internal)
     }
 
+    fn confidence(&self, hash: Hash) -> RpcResult<Option<Confidence>> {
+        let Some(height) = self.client.number(hash).map_err(internal)? else { return Ok(None) };
+        let info = self.client.info();
+        let is_in_best_chain = self.client.hash(height).map_err(internal)? == Some(hash);
+        let is_final = is_in_best_chain && height <= info.finalized_number;
+        let (mut depth, mut weight_above) = (0, U256::zero());
+        if is_in_best_chain {
+            let weight = |of| weight::of_or_in_state(&*self.client, of).map_err(internal);
+            depth = info.best_number.saturating_sub(height).into();
+            weight_above = weight(info.best_hash)?.saturating_sub(weight(hash)?);
+        }
+        let overtaken = if is_final { Vec::new() } else { confidence::overtaken(depth) };
+        Ok(Some(Confidence { height, is_in_best_chain, is_final, depth, weight_above, overtaken }))
+    }
+
     fn mining(&self) -> RpcResult<Option<Mining>> {
-        Ok(self.mining.as_ref().map(|(settings, board)| {
-            let status = board.status();
-            Mining {
-                author: settings.author.clone(),
-                threads: settings.threads,
-                intensity_percent: settings.intensity_percent,
-                hashes_per_second: status.hashes_per_second,
-                hashes: status.hashes,
-                base_difficulty: status.base,
-                required_difficulty: status.required,
-                credit_parts_per_billion: status.credit.deconstruct(),
-                authored_blocks: status.authored,
-            }
+        let Some((settings, board)) = self.mining.as_ref() else { return Ok(None) };
+        let (api, best) = (self.client.runtime_api(), self.client.info().best_hash);
+        let key = api.author_key(best, settings.author.clone()).map_err(internal)?;
+        let account = api.author_account(best, key.clone()).map_err(internal)?;
+        let status = board.status();
+        Ok(Some(Mining {
+            author: settings.author.clone(),
+            key: self.keystore.has_keys(&[(key.to_raw_vec(), miner::KEY_TYPE)]).then_some(key),
+            account,
+            threads: settings.threads,
+            intensity_percent: settings.intensity_percent,
+            hashes_per_second: status.hashes_per_second,
+            hashes: status.hashes,
+            base_difficulty: status.base,
+            required_difficulty: status.required,
+            credit_parts_per_billion: status.credit.deconstruct(),
+            authored_blocks: status.authored,
         }))
+    }
+
+    fn new_author_key(&self, extensions: &Extensions, account: AccountId) -> RpcResult<NewKey> {
+        check_if_safe(extensions)?;
+        keys::new_author_key(&self.keystore, self.client.info().genesis_hash, &account).map_err(internal)
+    }
+
+    fn new_voter_key(&self, extensions: &Extensions, account: AccountId) -> RpcResult<NewKey> {
+        check_if_safe(extensions)?;
+        keys::new_voter_key(&self.keystore, self.client.info().genesis_hash, &account).map_err(internal)
     }
 
     fn supply(&self, hash: Option<Hash>) -> RpcResult<SupplyText> {
@@ -229,21 +301,40 @@ impl WeirApiServer for Weir {
     }
 }
 
+/// What is told of finality.
+#[derive(Clone)]
+pub struct Finality {
+    /// Who votes.
+    pub voters: SharedAuthoritySet<Hash, BlockNumber>,
+    /// How votes stand.
+    pub voter_state: SharedVoterState,
+    /// What became final, with its proof.
+    pub justifications: GrandpaJustificationStream<Block>,
+    /// Proves that a block is final.
+    pub proofs: Arc<FinalityProofProvider<FullBackend, Block>>,
+}
+
 /// The methods that this node adds to those of the SDK.
 pub fn create<P>(
     client: Arc<FullClient>,
     pool: Arc<P>,
     mining: Option<(Settings, Arc<Board>)>,
+    keystore: KeystorePtr,
+    finality: Finality,
+    executor: SubscriptionTaskExecutor,
 ) -> Result<RpcModule<()>, Box<dyn std::error::Error + Send + Sync>>
 where
     P: TransactionPool<Block = Block> + 'static,
 {
     use pallet_transaction_payment_rpc::{TransactionPayment, TransactionPaymentApiServer};
+    use sc_consensus_grandpa_rpc::{Grandpa, GrandpaApiServer};
     use substrate_frame_rpc_system::{System, SystemApiServer};
 
     let mut module = RpcModule::new(());
     module.merge(System::<_, _, Block>::new(client.clone(), pool).into_rpc())?;
     module.merge(TransactionPayment::<_, Block>::new(client.clone()).into_rpc())?;
-    module.merge(Weir { client, mining }.into_rpc())?;
+    let Finality { voters, voter_state, justifications, proofs } = finality;
+    module.merge(Grandpa::new(executor, voters, voter_state, justifications, proofs).into_rpc())?;
+    module.merge(Weir { client, mining, keystore }.into_rpc())?;
     Ok(module)
 }

@@ -1,10 +1,14 @@
 //! The parts of the node, put together.
 
-use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, resubmit, rpc};
-use futures::FutureExt;
-use sc_client_api::Backend as _;
+use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, proofs, resubmit, rpc};
+use futures::{FutureExt, StreamExt};
+use sc_client_api::{Backend as _, BlockchainEvents};
 use sc_consensus::{BasicQueue, ImportQueue, IncomingBlock};
-use sc_network::{config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend};
+use sc_consensus_grandpa::{AuthorityId, GrandpaParams, LinkHalf, SharedAuthoritySet, SharedVoterState};
+use sc_network::{
+    config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend, NotificationService,
+    ProtocolName,
+};
 use sc_network_common::role::Roles;
 use sc_network_sync::{
     block_relay_protocol::BlockDownloader, engine::SyncingEngine, service::network::NetworkServiceProvider,
@@ -23,13 +27,19 @@ use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_blockchain::HeaderBackend;
 use sp_consensus::block_validation::DefaultBlockAnnounceValidator;
-use sp_core::{crypto::Ss58Codec, sr25519};
+use sp_core::{crypto::Ss58Codec, U256};
 use sp_keystore::KeystorePtr;
 use sp_runtime::{traits::Block as BlockT, OpaqueExtrinsic};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
 use weir_consensus::{
+    finality::{
+        first_votes::{FirstVotes, Proof},
+        heaviest::Heaviest,
+        votes::{Behind, Recent},
+    },
     header::{announced::Announced, our_best::OurBestReader, verifier::Verifier},
-    import::{self, bad_blocks::BadBlocks, execute::Cold, Import, Oracle},
+    import::{self, bad_blocks::BadBlocks, execute::Cold, Import},
     miner::{self, board::Board, Miner},
     sync::{
         parallel::Rayon,
@@ -41,13 +51,15 @@ use weir_consensus::{
     },
     Metrics,
 };
-use weir_primitives::AccountId;
+use weir_primitives::{parameters::Parameters, AccountId, BlockNumber};
 use weir_runtime::{opaque::Block, signed_extrinsics, RuntimeApi};
 
 pub type FullClient = TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<HostFunctions>>;
-type FullBackend = TFullBackend<Block>;
+pub type FullBackend = TFullBackend<Block>;
 type FullImport = Import<Block, FullClient, FullBackend>;
 type FullQueue = Queue<Block, BasicQueue<Block>>;
+type FullHeaviest = Heaviest<Block, FullClient, FullBackend>;
+type FullLink = LinkHalf<Block, FullClient, FullHeaviest>;
 type BlockHash = <Block as BlockT>::Hash;
 type FullPool = sc_transaction_pool::TransactionPoolHandle<Block, FullClient>;
 
@@ -58,10 +70,21 @@ pub struct Engine {
     /// Its verifier.
     pub verifier: Verifier<Block, FullClient>,
     settings: import::Settings<Block>,
+    minimum_weight: U256,
+    link: FullLink,
     telemetry: Option<Telemetry>,
 }
 
-type Partial = PartialComponents<FullClient, FullBackend, (), FullQueue, FullPool, Engine>;
+type Partial = PartialComponents<FullClient, FullBackend, FullHeaviest, FullQueue, FullPool, Engine>;
+
+/// How long a vote takes to reach everybody, at the most; a round takes four times that, or longer.
+const GOSSIP_DURATION: Duration = Duration::from_millis(333);
+
+/// How many proofs that a voter voted twice wait to be handed in at the most.
+const MOST_EQUIVOCATIONS: usize = 64;
+
+/// Every how many blocks a justification is kept beside those of changes of the voters, and taken from others while catching up.
+const JUSTIFICATION_PERIOD: u32 = 512;
 
 /// The parts that subcommands need as well.
 pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
@@ -85,8 +108,10 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     )
     .map_err(|error| explain_database(config, error))?;
     let client = Arc::new(client);
-    preflight::database_is_of_this_chain(config, &client)?;
-    preflight::follows_its_rules(&client)?;
+    let genesis = config.chain_spec.as_storage_builder().build_storage().map_err(ServiceError::Other)?;
+    preflight::has_voters(config.chain_spec.name(), &genesis)?;
+    preflight::database_is_of_this_chain(config, genesis, &client)?;
+    let parameters = preflight::follows_its_rules(&client)?;
 
     let telemetry = telemetry.map(|(worker, telemetry)| {
         task_manager.spawn_handle().spawn("telemetry", None, worker.run());
@@ -117,20 +142,28 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         sc_service::new_wasm_executor::<sp_io::SubstrateHostFunctions>(&executor_config)
     });
     let settings = import::Settings {
-        minimum_weight: minimum_weight.copied().flatten().unwrap_or_default(),
-        oracle: Oracle::default(),
         bad_blocks: BadBlocks::default(),
         verified_headers: verified_headers.clone(),
         signatures: VerifiedSignatures::default(),
+        recent: Recent::new(least_age_of_votes(&parameters)),
         cold: Arc::new(cold),
         metrics: metrics.clone(),
     };
-    let import = Import::new(client.clone(), backend.clone(), settings.clone());
+    let heaviest = Heaviest::new(client.clone(), backend.clone());
+    let telemetry_handle = telemetry.as_ref().map(Telemetry::handle);
+    let (grandpa, link) = sc_consensus_grandpa::block_import(
+        client.clone(),
+        JUSTIFICATION_PERIOD,
+        &client,
+        heaviest.clone(),
+        telemetry_handle,
+    )?;
+    let import = Import::new(client.clone(), backend.clone(), grandpa, settings.clone());
     let verifier = Verifier::new(client.clone(), verified_headers.clone(), metrics.clone());
     let executing = BasicQueue::new(
         verifier.clone(),
         Box::new(import.clone()),
-        None,
+        Some(Box::new(import.clone())),
         &task_manager.spawn_essential_handle(),
         config.prometheus_registry(),
     );
@@ -145,14 +178,26 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
 
     Ok(PartialComponents {
         client,
-        select_chain: (),
+        select_chain: heaviest,
         backend,
         task_manager,
         import_queue,
         keystore_container,
         transaction_pool,
-        other: Engine { import, verifier, settings, telemetry },
+        other: Engine {
+            import,
+            verifier,
+            settings,
+            minimum_weight: minimum_weight.copied().flatten().unwrap_or_default(),
+            link,
+            telemetry,
+        },
     })
+}
+
+/// For how long a block must have been here before it is voted for: as long as the blocks take that it must be behind the best one.
+fn least_age_of_votes(parameters: &Parameters) -> Duration {
+    Duration::from_millis(parameters.consensus.block_time).saturating_mul(parameters.finality.votes_behind)
 }
 
 /// What the runtime says that the signature of an extrinsic covers.
@@ -200,7 +245,7 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         keystore_container,
         select_chain: _,
         transaction_pool,
-        other: Engine { import, verifier: _, settings: engine, mut telemetry },
+        other: Engine { import, verifier: _, settings: engine, minimum_weight, link, mut telemetry },
     } = new_partial(&config)?;
     let keystore = keystore_container.keystore();
     let settings = if config.role.is_authority() {
@@ -217,10 +262,8 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         None
     };
 
-    let Network { network, system_rpc_tx, tx_handler_controller, sync_service } =
+    let Network { network, system_rpc_tx, tx_handler_controller, sync_service, votes } =
         build_network::<N>(&config, &client, &transaction_pool, &task_manager, import_queue, &engine)?;
-    // Nobody else sets it.
-    let _ = engine.oracle.set(sync_service.clone());
 
     if config.offchain_worker.enabled {
         let workers = sc_offchain::OffchainWorkers::new(sc_offchain::OffchainWorkerOptions {
@@ -246,12 +289,47 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         resubmit::resubmit(client.clone(), transaction_pool.clone()),
     );
 
+    // What became final before the node was ended may have left its best branch.
+    let (following, mut finalized) = (import.clone(), client.finality_notification_stream());
+    task_manager.spawn_essential_handle().spawn("follow-finality", Some("consensus"), async move {
+        loop {
+            if let Err(error) = following.follow_finality().await {
+                log::error!("The best block cannot be moved to where finality went: {error}");
+            }
+            if finalized.next().await.is_none() {
+                return;
+            }
+        }
+    });
+    task_manager.spawn_handle().spawn(
+        "carry-proofs",
+        Some("transaction-pool"),
+        proofs::carry(client.clone(), transaction_pool.clone()),
+    );
+    let voter_state = SharedVoterState::empty();
+    let finality_rpc = rpc::Finality {
+        voters: link.shared_authority_set().clone(),
+        voter_state: voter_state.clone(),
+        justifications: link.justification_stream(),
+        proofs: sc_consensus_grandpa::FinalityProofProvider::new_for_service(
+            backend.clone(),
+            Some(link.shared_authority_set().clone()),
+        ),
+    };
+    let (role, name) = (config.role, config.network.node_name.clone());
+    let is_observer = !role.is_authority();
+
     let board = Arc::new(Board::default());
     let prometheus_registry = config.prometheus_registry().cloned();
     let rpc_builder = {
         let (client, pool) = (client.clone(), transaction_pool.clone());
         let mining = settings.clone().map(|settings| (settings, board.clone()));
-        Box::new(move |_| rpc::create(client.clone(), pool.clone(), mining.clone()).map_err(Into::into))
+        let keystore = keystore.clone();
+        Box::new(move |executor| {
+            let (mining, keystore) = (mining.clone(), keystore.clone());
+            rpc::create(client.clone(), pool.clone(), mining, keystore, finality_rpc.clone(), executor)
+                .map_err(Into::into)
+        })
     };
     sc_service::spawn_tasks(SpawnTasksParams {
         config,
@@ -261,13 +339,48 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         keystore: keystore.clone(),
         transaction_pool: transaction_pool.clone(),
         rpc_builder,
-        network,
+        network: network.clone(),
         system_rpc_tx,
         tx_handler_controller,
         sync_service: sync_service.clone(),
         telemetry: telemetry.as_mut(),
         tracing_execute_block: None,
     })?;
+
+    let (protocol_name, notification_service) = votes;
+    let (found, equivocations) = mpsc::channel(MOST_EQUIVOCATIONS);
+    task_manager.spawn_handle().spawn(
+        "carry-equivocations",
+        Some("transaction-pool"),
+        proofs::carry_equivocations(client.clone(), transaction_pool.clone(), equivocations),
+    );
+    let notification_service = first_votes(notification_service, link.shared_authority_set().clone(), found);
+    let voter = sc_consensus_grandpa::run_grandpa_voter(GrandpaParams {
+        config: sc_consensus_grandpa::Config {
+            gossip_duration: GOSSIP_DURATION,
+            justification_generation_period: JUSTIFICATION_PERIOD,
+            observer_enabled: false,
+            local_role: role,
+            name: Some(name),
+            keystore: (!is_observer).then(|| keystore.clone()),
+            telemetry: telemetry.as_ref().map(Telemetry::handle),
+            protocol_name,
+        },
+        link,
+        network,
+        sync: sync_service.clone(),
+        notification_service,
+        voting_rule: Behind::new(engine.recent.clone()),
+        prometheus_registry: prometheus_registry.clone(),
+        shared_voter_state: voter_state,
+        telemetry: telemetry.as_ref().map(Telemetry::handle),
+        offchain_tx_pool_factory: OffchainTransactionPoolFactory::new(transaction_pool.clone()),
+    })?;
+    // It ends where GRANDPA's own code fails on what a voter sent. Blocks go on without votes.
+    let voter = voter.map(|()| {
+        log::error!("GRANDPA's voter has ended: this node sees and makes nothing final until it is started again")
+    });
+    task_manager.spawn_handle().spawn_blocking("voter", Some("consensus"), voter);
 
     if let Some(settings) = settings {
         let author = settings.author.to_ss58check();
@@ -295,7 +408,7 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
             block_import: Box::new(import),
             oracle: sync_service,
             keystore,
-            minimum_weight: engine.minimum_weight,
+            minimum_weight,
             settings,
             board,
             metrics: engine.metrics,
@@ -305,12 +418,29 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
     Ok(task_manager)
 }
 
+/// The service that votes are gossiped over, without what GRANDPA's voter must not see. What proves that somebody voted twice goes to `found`.
+fn first_votes(
+    service: Box<dyn NotificationService>,
+    voters: SharedAuthoritySet<BlockHash, BlockNumber>,
+    found: mpsc::Sender<Proof<Block>>,
+) -> Box<dyn NotificationService> {
+    let is_voter = move |set, key: &AuthorityId| voters.set_id() == set && voters.current_authorities().contains(key);
+    let on_equivocation = move |proof| {
+        if found.try_send(proof).is_err() {
+            log::debug!(target: "weir", "a proof that a voter voted twice is not handed in: too many wait");
+        }
+    };
+    Box::new(FirstVotes::<Block>::new(service, Arc::new(is_voter), Arc::new(on_equivocation)))
+}
+
 /// What [`build_network`] makes.
 struct Network {
     network: Arc<dyn NetworkService>,
     system_rpc_tx: sc_utils::mpsc::TracingUnboundedSender<sc_rpc::system::Request<Block>>,
     tx_handler_controller: TransactionsHandlerController<BlockHash>,
     sync_service: Arc<SyncingService<Block>>,
+    /// Over what votes are gossiped.
+    votes: (ProtocolName, Box<dyn NotificationService>),
 }
 
 /// The network, with a syncing strategy that bans liars around the SDK's own. As `sc_service::build_network`, which has no
@@ -329,6 +459,13 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
     let provider = NetworkServiceProvider::new();
     let (protocol_id, fork_id) = (config.protocol_id(), config.chain_spec.fork_id());
     let peers = &config.network.default_peers_set;
+    let votes = sc_consensus_grandpa::protocol_standard_name(&client.info().genesis_hash, &config.chain_spec);
+    let (votes_config, votes_service) = sc_consensus_grandpa::grandpa_peers_set_config::<Block, N>(
+        votes.clone(),
+        metrics.clone(),
+        net_config.peer_store_handle(),
+    );
+    net_config.add_notification_protocol(votes_config);
 
     let downloader = build_default_block_downloader(
         &protocol_id,
@@ -400,7 +537,7 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
             metrics,
             blocks_pruning: config.blocks_pruning,
         })?;
-    Ok(Network { network, system_rpc_tx, tx_handler_controller, sync_service })
+    Ok(Network { network, system_rpc_tx, tx_handler_controller, sync_service, votes: (votes, votes_service) })
 }
 
 /// Finds out with what to mine, and that its key is there.
@@ -412,31 +549,29 @@ fn mining_settings(
     if let Some(seed) = &config.dev_key_seed {
         keystore
             .sr25519_generate_new(miner::KEY_TYPE, Some(seed))
+            .map(|_| ())
+            .and_then(|()| keystore.ed25519_generate_new(sp_consensus_grandpa::KEY_TYPE, Some(seed)).map(|_| ()))
             .map_err(|error| ServiceError::Other(format!("the development key {seed} could not be made: {error}")))?;
     }
     let keys = keystore.sr25519_public_keys(miner::KEY_TYPE);
-    let key = match (&args.author, keys.as_slice()) {
+    let author = match (&args.author, keys.as_slice()) {
+        (_, []) => return Err(missing_key(config, args, "a validator needs the key of its author")),
         (Some(author), keys) => {
-            let wanted = sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(author));
-            keys.iter().copied().find(|key| *key == wanted).ok_or_else(|| {
-                missing_key(
-                    config,
-                    args,
-                    &format!("the key of --author {} is not in the keystore", author.to_ss58check()),
-                )
-            })?
+            if keys.iter().all(|key| AccountId::from(*key) != *author) {
+                // The chain says whose key signs, once this node knows it.
+                log::info!(
+                    "The keystore has no key of {} itself: blocks are made once it named one that is there as its author key",
+                    author.to_ss58check()
+                );
+            }
+            author.clone()
         },
-        (None, [key]) => *key,
-        (None, []) => return Err(missing_key(config, args, "a validator needs the key of its author")),
+        (None, [key]) => AccountId::from(*key),
         (None, _) => {
             return Err(ServiceError::Other("the keystore has several author keys; name one with --author".into()))
         },
     };
-    Ok(miner::Settings {
-        author: AccountId::from(key),
-        threads: args.mining_threads.into(),
-        intensity_percent: args.mining_intensity,
-    })
+    Ok(miner::Settings { author, threads: args.mining_threads.into(), intensity_percent: args.mining_intensity })
 }
 
 fn missing_key(config: &Configuration, args: &MiningArgs, what: &str) -> ServiceError {

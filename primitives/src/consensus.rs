@@ -15,5 +15,6 @@ pub mod shares;
 
 pub use difficulty::{Difficulty, Work};
 pub use digest::{
-    author_payload, pre_digest_of, read_header, seal_payload, DigestError, PreDigest, Seal, SealedHeader, ENGINE_ID,
+    author_key_payload, author_payload, pre_digest_of, read_header, seal_payload, DigestError, PreDigest, Seal,
+    SealedHeader, ENGINE_ID,
 };

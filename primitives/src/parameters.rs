@@ -9,9 +9,10 @@
 
 pub mod former;
 
-use crate::measurement::lottery::instants;
 use crate::{
     consensus::Difficulty,
+    finality::{Finality, MOST_VOTERS},
+    measurement::lottery::instants,
     registry::{Registry, LEAST_BITS_PER_SECOND},
     BlockNumber, Milliseconds,
 };
@@ -20,7 +21,7 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 /// The version of the rules that this code implements.
-pub const RULES_VERSION: u32 = 4;
+pub const RULES_VERSION: u32 = 5;
 
 /// The most challengers that one challenge can have.
 pub const MAX_COMMITTEE: u32 = 32;
@@ -44,6 +45,8 @@ pub struct Parameters {
     pub registry: Registry,
     /// Money.
     pub token: Token,
+    /// Who votes on what is final.
+    pub finality: Finality,
 }
 
 /// The parameters of block production.
@@ -64,8 +67,8 @@ pub struct Consensus {
     pub initial_difficulty: Difficulty,
     /// The least base difficulty.
     pub floor_difficulty: Difficulty,
-    /// How many descendants make a block depth-finalized, if they are heavy enough.
-    pub finality_depth: BlockNumber,
+    /// How many blocks after it was taken a snapshot of bandwidth comes into force at the earliest; see [`crate::consensus::shares`].
+    pub snapshot_depth: BlockNumber,
     /// How much easier a block gets by one whole credit.
     pub boost: u32,
     /// The cap of a bucket of credit, in blocks' worth of the author's share.
@@ -132,12 +135,14 @@ impl Decode for Parameters {
             1 => former::V1::decode(input).map(Into::into),
             2 => former::V2::decode(input).map(Into::into),
             3 => former::V3::decode(input).map(Into::into),
+            4 => former::V4::decode(input).map(Into::into),
             RULES_VERSION => Ok(Self {
                 version: RULES_VERSION,
                 consensus: Decode::decode(input)?,
                 measurement: Decode::decode(input)?,
                 registry: Decode::decode(input)?,
                 token: Decode::decode(input)?,
+                finality: Decode::decode(input)?,
             }),
             _ => Err("parameters of an unknown version of the rules".into()),
         }
@@ -151,7 +156,7 @@ impl Parameters {
     ///
     /// One sentence that names the rule that does not hold.
     pub fn check(&self) -> Result<(), &'static str> {
-        let Self { version, consensus, measurement, registry, token } = self;
+        let Self { version, consensus, measurement, registry, token, finality } = self;
         let rules = [
             (*version == RULES_VERSION, "the chain follows another version of the rules"),
             (consensus.least_block_interval >= 1, "the least time between two blocks is zero"),
@@ -171,16 +176,20 @@ impl Parameters {
             (consensus.floor_difficulty >= Difficulty::MIN, "the floor of the difficulty is zero"),
             (consensus.initial_difficulty >= consensus.floor_difficulty, "the initial difficulty is below its floor"),
             (consensus.initial_difficulty <= Difficulty::MAX, "the initial difficulty is above 2^192"),
-            (consensus.finality_depth >= 1, "the finality depth is zero"),
+            (consensus.snapshot_depth >= 1, "the snapshot depth is zero"),
             (consensus.boost >= 1, "the boost is zero"),
             (consensus.credit_cap_blocks >= 1, "the cap of the credit is zero"),
-            // Else a bucket might not be full at the end of a term, and could not be brought up to date lazily.
-            (consensus.credit_cap_blocks <= measurement.epoch_blocks, "the cap of the credit is longer than an epoch"),
-            (consensus.least_total_bits_per_second >= 1, "the least total bandwidth is zero"),
-            // Else the seed of a draw could still be reorganised when it is used.
+            // Else a bucket might not be full at the end of a term, and could not be brought up to date lazily: a term that comes into force
+            // when the next snapshot is taken lasts as long as that one waits.
             (
-                measurement.epoch_blocks >= consensus.finality_depth.saturating_add(2),
-                "an epoch is shorter than the finality depth plus two",
+                consensus.credit_cap_blocks <= consensus.snapshot_depth,
+                "the cap of the credit is longer than the snapshot depth",
+            ),
+            (consensus.least_total_bits_per_second >= 1, "the least total bandwidth is zero"),
+            // Else a snapshot could not be in force before the next one is taken.
+            (
+                measurement.epoch_blocks >= consensus.snapshot_depth.saturating_add(2),
+                "an epoch is shorter than the snapshot depth plus two",
             ),
             // Else two instants could belong to one block.
             (
@@ -235,6 +244,14 @@ impl Parameters {
                 token.vesting_blocks >= 32 && token.vesting_blocks.checked_rem(32) == Some(0),
                 "the vesting time is not a multiple of 32 blocks",
             ),
+            (finality.voter_bond >= 1, "voters need no bond"),
+            (
+                finality.least_voters >= 1 && finality.least_voters <= MOST_VOTERS,
+                "a set of voters needs none, or more than 64",
+            ),
+            (finality.reference_bits_per_second >= 1, "the reference of votes is zero"),
+            (finality.epochs_per_set >= 1, "the set of voters changes more than once in an epoch"),
+            (finality.votes_behind >= 1, "votes go to the best block"),
         ];
         rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))
     }

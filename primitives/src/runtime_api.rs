@@ -2,6 +2,7 @@
 
 use crate::{
     consensus::{claims::Allowed, Difficulty},
+    finality::Wanted,
     interfaces::Everybody,
     measurement::{
         challenge::{Challenge, Outcome},
@@ -143,12 +144,22 @@ pub struct Supply {
 
 sp_api::decl_runtime_apis! {
     /// Block production.
-    #[api_version(2)]
+    #[api_version(3)]
     pub trait ConsensusApi {
         /// The parameters of the chain, with what was tuned of them; none if its genesis set none, and then it has no blocks.
         fn parameters() -> Option<Parameters>;
-        /// What a child of this block by an author is checked against; none on a chain without parameters.
+        /// What a child of this block that a key signs is checked against; none on a chain without parameters.
         fn next_block(author: AccountId) -> Option<NextBlock>;
+        /// The key that signs the next block of an account: the account itself, unless it named another.
+        fn author_key(account: AccountId) -> AccountId;
+        /// The account for which a key signs the next block: the key itself, unless an account named it.
+        fn author_account(key: AccountId) -> AccountId;
+    }
+
+    /// Finality, beside what GRANDPA asks.
+    pub trait FinalityApi {
+        /// The proof that the chain waits for, if any.
+        fn wanted() -> Option<Wanted>;
     }
 
     /// Measurement of bandwidth.

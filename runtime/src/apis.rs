@@ -1,10 +1,12 @@
 //! What the node and wallets call.
 
 use crate::{
-    status, tunables::Tuned, AccountId, Balance, Bandwidth, Block, Difficulty, Executive, InherentDataExt, Nonce,
-    Registry, Runtime, RuntimeCall, RuntimeGenesisConfig, System, Token, TransactionPayment, VERSION,
+    general, status, tunables::Tuned, AccountId, Balance, Bandwidth, Block, BlockNumber, Difficulty, Executive,
+    Finality, Grandpa, Hash, InherentDataExt, Nonce, Registry, Runtime, RuntimeCall, RuntimeGenesisConfig, System,
+    Token, TransactionPayment, VERSION,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
+use codec::Encode;
 use frame_support::{
     genesis_builder_helper::{build_state, get_preset},
     traits::Get,
@@ -19,6 +21,7 @@ use sp_runtime::{
 };
 use sp_version::RuntimeVersion;
 use weir_primitives::{
+    finality::Wanted,
     interfaces::{Epochs, Everybody, Participants},
     parameters::Parameters,
     runtime_api::{ChallengerStatus, NextBlock, OpenChallenge, ProviderStatus, Supply},
@@ -173,6 +176,46 @@ impl_runtime_apis! {
         fn next_block(author: AccountId) -> Option<NextBlock> {
             let version = VERSION.extrinsics_root_state_version();
             Difficulty::next_block(&author, System::block_number().saturating_add(1), version)
+        }
+
+        fn author_key(account: AccountId) -> AccountId {
+            Difficulty::key_of(&account)
+        }
+
+        fn author_account(key: AccountId) -> AccountId {
+            Difficulty::account_of(&key)
+        }
+    }
+
+    impl sp_consensus_grandpa::GrandpaApi<Block> for Runtime {
+        fn grandpa_authorities() -> sp_consensus_grandpa::AuthorityList {
+            Grandpa::grandpa_authorities()
+        }
+
+        fn current_set_id() -> sp_consensus_grandpa::SetId {
+            pallet_grandpa::CurrentSetId::<Runtime>::get()
+        }
+
+        fn submit_report_equivocation_unsigned_extrinsic(
+            proof: sp_consensus_grandpa::EquivocationProof<Hash, BlockNumber>,
+            _: sp_consensus_grandpa::OpaqueKeyOwnershipProof,
+        ) -> Option<()> {
+            let call = pallet_finality::Call::show_equivocation { proof: Box::new(proof) };
+            sp_io::offchain::submit_transaction(general(call.into()).encode()).ok()
+        }
+
+        fn generate_key_ownership_proof(
+            _: sp_consensus_grandpa::SetId,
+            _: sp_consensus_grandpa::AuthorityId,
+        ) -> Option<sp_consensus_grandpa::OpaqueKeyOwnershipProof> {
+            // The chain knows whose key was in which set.
+            Some(sp_consensus_grandpa::OpaqueKeyOwnershipProof::new(Vec::new()))
+        }
+    }
+
+    impl weir_primitives::runtime_api::FinalityApi<Block> for Runtime {
+        fn wanted() -> Option<Wanted> {
+            Finality::wanted()
         }
     }
 

@@ -14,6 +14,7 @@ frame_benchmarking::define_benchmarks!(
     [pallet_balances, Balances]
     [pallet_bandwidth, Bandwidth]
     [pallet_difficulty, Difficulty]
+    [pallet_finality, Finality]
     [pallet_multisig, Multisig]
     [pallet_proxy, Proxy]
     [pallet_registry, Registry]

@@ -26,7 +26,7 @@ use frame_system::{
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
 use sp_runtime::{traits::BlakeTwo256, traits::Bounded, FixedPointNumber, Perbill, Perquintill};
 use sp_version::RuntimeVersion;
-use weir_primitives::PLANCK_PER_WEIR;
+use weir_primitives::{finality::MOST_VOTERS, PLANCK_PER_WEIR};
 
 /// A thousandth of a WEIR.
 pub const MILLI: Balance = PLANCK_PER_WEIR / 1_000;
@@ -247,6 +247,28 @@ impl pallet_registry::Config for Runtime {
     type SlashOrigin = EnsureRoot<AccountId>;
     type MaxAdmitted = ConstU32<16>;
     type WeightInfo = pallet_registry::weights::MeasuredWeight<StorageDbWeight>;
+}
+
+impl pallet_grandpa::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type WeightInfo = ();
+    type MaxAuthorities = ConstU32<MOST_VOTERS>;
+    type MaxNominators = ConstU32<0>;
+    // Finality keeps the sets.
+    type MaxSetIdSessionEntries = ConstU64<0>;
+    type KeyOwnerProof = sp_core::Void;
+    type EquivocationReportSystem = ();
+}
+
+impl pallet_finality::Config for Runtime {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Rules = tunables::FinalityRules;
+    type Epochs = Bandwidth;
+    type Snapshots = Difficulty;
+    type CurrentBlock = Difficulty;
+    type GovernanceOrigin = EnsureRoot<AccountId>;
+    type WeightInfo = pallet_finality::weights::MeasuredWeight<StorageDbWeight>;
 }
 
 impl pallet_token::Config for Runtime {

@@ -4,16 +4,20 @@
 //! | --- | --- |
 //! | `development` | one node on one machine: blocks of a second |
 //! | `local_testnet` | a few nodes on one machine: blocks of two seconds |
-//! | `testnet` | a public test network: blocks of six seconds, no account but the treasury, no sudo key |
+//! | `testnet` | a public test network: blocks of six seconds, no account but the treasury, no sudo key, no voters: its spec names them |
 
-use crate::{configs::MILLI, AccountId, Balance, BalancesConfig, DifficultyConfig, RuntimeGenesisConfig, SudoConfig};
+use crate::{
+    configs::MILLI, AccountId, Balance, BalancesConfig, DifficultyConfig, FinalityConfig, RuntimeGenesisConfig,
+    SudoConfig,
+};
 use alloc::{string::ToString, vec, vec::Vec};
 use frame_support::build_struct_json_patch;
 use serde_json::Value;
 use sp_genesis_builder::{PresetId, DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET};
-use sp_keyring::Sr25519Keyring;
+use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 use weir_primitives::{
     consensus::Difficulty,
+    finality::{Finality, VoterKey},
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
     registry::Registry,
     PLANCK_PER_WEIR,
@@ -43,7 +47,7 @@ pub fn development() -> Parameters {
             half_life: MINUTES,
             initial_difficulty: Difficulty::from(100_000),
             floor_difficulty: Difficulty::from(1_000),
-            finality_depth: 8,
+            snapshot_depth: 8,
             boost: 8,
             credit_cap_blocks: 8,
             least_total_bits_per_second: 750 * MBIT,
@@ -79,6 +83,13 @@ pub fn development() -> Parameters {
             vesting_blocks: 96,
             full_pay_bits_per_second: 750 * MBIT,
         },
+        finality: Finality {
+            voter_bond: 100 * PLANCK_PER_WEIR,
+            least_voters: 1,
+            reference_bits_per_second: 750 * MBIT,
+            epochs_per_set: 1,
+            votes_behind: 4,
+        },
     }
 }
 
@@ -90,13 +101,14 @@ pub fn local_testnet() -> Parameters {
             block_time: 2 * SECONDS,
             least_block_interval: 2 * SECONDS / 20,
             half_life: 2 * MINUTES,
-            finality_depth: 16,
+            snapshot_depth: 16,
             credit_cap_blocks: 16,
             ..base.consensus
         },
         measurement: Measurement { epoch_blocks: 20, notice: 12 * SECONDS, ..base.measurement },
         registry: Registry { unbonding_blocks: 40, ..base.registry },
         token: Token { emission_divisor: emission_divisor(2), ..base.token },
+        finality: Finality { least_voters: 3, ..base.finality },
         ..base
     }
 }
@@ -112,7 +124,7 @@ pub fn testnet() -> Parameters {
             half_life: 20 * MINUTES,
             initial_difficulty: Difficulty::from(10_000_000),
             floor_difficulty: Difficulty::from(100_000),
-            finality_depth: 64,
+            snapshot_depth: 64,
             credit_cap_blocks: 64,
             least_total_bits_per_second: 10_000 * MBIT,
             ..base.consensus
@@ -149,6 +161,14 @@ pub fn testnet() -> Parameters {
             // earn what it cost to bond.
             full_pay_bits_per_second: 1_600_000 * MBIT,
         },
+        finality: Finality {
+            voter_bond: 10_000 * PLANCK_PER_WEIR,
+            least_voters: 16,
+            reference_bits_per_second: 10_000 * MBIT,
+            // A day: the changes of a year are a proof of some megabytes.
+            epochs_per_set: 24,
+            votes_behind: 8,
+        },
         ..base
     }
 }
@@ -156,16 +176,19 @@ pub fn testnet() -> Parameters {
 /// What each endowed account of a test network starts with.
 const ENDOWMENT: Balance = 1_000_000 * PLANCK_PER_WEIR;
 
-fn patch(parameters: Parameters, endowed: Vec<AccountId>, sudo: Option<AccountId>) -> Value {
+fn patch(parameters: Parameters, endowed: Vec<AccountId>, sudo: Option<AccountId>, voters: &[Sr25519Keyring]) -> Value {
     // The genesis of a chain spec holds numbers of 64 bits.
     const _: () = assert!(ENDOWMENT <= u64::MAX as Balance && ENDOWMENT > MILLI);
     // The treasury exists from the first block on: a share of a fee below the existential deposit could not be given to an
     // account that does not.
     let treasury = (pallet_token::Pallet::<crate::Runtime>::treasury(), PLANCK_PER_WEIR);
     let balances = endowed.into_iter().map(|account| (account, ENDOWMENT)).chain([treasury]).collect();
+    let key = |voter: &Sr25519Keyring| Ed25519Keyring::iter().find(|key| key.to_string() == voter.to_string());
+    let voters = voters.iter().filter_map(|voter| Some((voter.to_account_id(), VoterKey::from(key(voter)?.public()))));
     build_struct_json_patch!(RuntimeGenesisConfig {
         balances: BalancesConfig { balances },
         difficulty: DifficultyConfig { parameters: Some(parameters) },
+        finality: FinalityConfig { voters: voters.collect() },
         sudo: SudoConfig { key: sudo },
     })
 }
@@ -177,12 +200,15 @@ fn well_known_accounts() -> Vec<AccountId> {
 /// The patch of a preset, as JSON.
 pub fn get_preset(id: &PresetId) -> Option<Vec<u8>> {
     // Keys whose secrets everybody has are for networks that nobody else reaches.
-    let on_one_machine =
-        |parameters| patch(parameters, well_known_accounts(), Some(Sr25519Keyring::Alice.to_account_id()));
+    let on_one_machine = |parameters, voters| {
+        patch(parameters, well_known_accounts(), Some(Sr25519Keyring::Alice.to_account_id()), voters)
+    };
     let patch = match id.as_str() {
-        DEV_RUNTIME_PRESET => on_one_machine(development()),
-        LOCAL_TESTNET_RUNTIME_PRESET => on_one_machine(local_testnet()),
-        TESTNET_PRESET => patch(testnet(), Vec::new(), None),
+        DEV_RUNTIME_PRESET => on_one_machine(development(), &[Sr25519Keyring::Alice]),
+        LOCAL_TESTNET_RUNTIME_PRESET => {
+            on_one_machine(local_testnet(), &[Sr25519Keyring::Alice, Sr25519Keyring::Bob, Sr25519Keyring::Charlie])
+        },
+        TESTNET_PRESET => patch(testnet(), Vec::new(), None, &[]),
         _ => return None,
     };
     Some(patch.to_string().into_bytes())

@@ -9,7 +9,7 @@ pub mod first_edition;
 use crate::Runtime;
 
 /// Done in the first block of the new runtime, in this order: the parameters first, by which the others go.
-pub type SingleBlock = (pallet_difficulty::migrations::V4<Runtime>, first_edition::Migration);
+pub type SingleBlock = (pallet_difficulty::migrations::V5<Runtime>, first_edition::Migration);
 
 /// Done in the blocks from there on, one after the other.
 pub type MultiBlock = (pallet_token::migrations::MoveRings<Runtime>,);

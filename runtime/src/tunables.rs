@@ -3,7 +3,8 @@
 //! The rules of blocks are fixed ([`weir_primitives::parameters`]); of credit, only the length of epochs, which its snapshots follow, is not.
 //! Prices and paces are not either: what `pallet-parameters` holds
 //! for them replaces what genesis set. Whoever set it, a value counts as no less than a quarter and no more than four times that of
-//! genesis, and the length of an epoch stays where the other rules need it ([`Tuned`]).
+//! genesis, and the length of an epoch stays where the other rules need it ([`Tuned`]). Only the reference of votes goes wherever the bandwidth of the
+//! network does: who can set it can name the voters as well.
 
 use crate::{Difficulty, Runtime};
 use frame_support::{
@@ -49,6 +50,15 @@ pub mod tunable {
         #[codec(index = 0)]
         pub static FullPayBitsPerSecond: Option<u64> = None;
     }
+
+    /// Who votes on what is final.
+    #[dynamic_pallet_params]
+    #[codec(index = 2)]
+    pub mod finality {
+        /// The bandwidth a quarter of which is worth as much as the whole of the bonds, in bits per second.
+        #[codec(index = 0)]
+        pub static ReferenceBitsPerSecond: Option<u64> = None;
+    }
 }
 
 #[cfg(feature = "runtime-benchmarks")]
@@ -71,6 +81,10 @@ impl Get<Option<Parameters>> for Tuned {
         set(&mut tuned.token.full_pay_bits_per_second, tunable::token::FullPayBitsPerSecond::get());
         tuned.token.full_pay_bits_per_second =
             tuned.token.full_pay_bits_per_second.max(least_full_pay(tuned.registry.bond_per_mbit, &genesis));
+        // The bandwidth of a network grows without end, and its reference is to follow.
+        if let Some(reference) = tunable::finality::ReferenceBitsPerSecond::get() {
+            tuned.finality.reference_bits_per_second = reference.max(1);
+        }
         if let Some(blocks) = tunable::measurement::EpochBlocks::get() {
             tuned.measurement.epoch_blocks = epoch_blocks(blocks, &genesis);
         }
@@ -93,6 +107,21 @@ pub struct GrowthStep;
 impl Get<u64> for GrowthStep {
     fn get() -> u64 {
         Tuned::get().map_or(0, |parameters| parameters.measurement.growth_step_bits_per_second)
+    }
+}
+
+/// The rules of who votes, as they are now.
+pub struct FinalityRules;
+
+impl Get<Option<pallet_finality::Rules>> for FinalityRules {
+    fn get() -> Option<pallet_finality::Rules> {
+        let Parameters { consensus, registry, finality, .. } = Tuned::get()?;
+        Some(pallet_finality::Rules {
+            finality,
+            least_total_bits_per_second: consensus.least_total_bits_per_second,
+            unbonding_blocks: registry.unbonding_blocks,
+            snapshot_depth: consensus.snapshot_depth,
+        })
     }
 }
 
@@ -145,7 +174,7 @@ fn epoch_blocks(wanted: BlockNumber, genesis: &Parameters) -> BlockNumber {
     let reports = measurement.notice.saturating_add(measurement.report_deadline);
     let for_reports = u32::try_from(reports.div_ceil(consensus.block_time.max(1))).unwrap_or(u32::MAX);
     let least_for_instants = most_instants.max(4).max(for_reports.min(measurement.epoch_blocks));
-    let least = consensus.credit_cap_blocks.max(consensus.finality_depth.saturating_add(2)).max(least_for_instants);
+    let least = consensus.credit_cap_blocks.max(consensus.snapshot_depth.saturating_add(2)).max(least_for_instants);
     let most = registry.unbonding_blocks.checked_div(2).unwrap_or(0);
     let most = most.min(BlockNumber::try_from(token.emission_divisor).unwrap_or(BlockNumber::MAX));
     blocks.min(most).max(least)

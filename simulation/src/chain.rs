@@ -29,7 +29,8 @@ pub struct Rules {
     pub schedule: Schedule,
     pub dates: Dates,
     pub boost: u32,
-    pub finality_depth: BlockNumber,
+    /// How many blocks after it was taken a snapshot of bandwidth comes into force.
+    pub snapshot_depth: BlockNumber,
     pub credit_cap_blocks: u32,
     pub epoch_blocks: BlockNumber,
     pub least_total_bits_per_second: u64,
@@ -67,7 +68,7 @@ impl From<&Parameters> for Rules {
             schedule: consensus.schedule(),
             dates: consensus.dates(),
             boost: consensus.boost,
-            finality_depth: consensus.finality_depth,
+            snapshot_depth: consensus.snapshot_depth,
             credit_cap_blocks: consensus.credit_cap_blocks,
             epoch_blocks: measurement.epoch_blocks,
             least_total_bits_per_second: consensus.least_total_bits_per_second,
@@ -185,8 +186,8 @@ pub struct Chain {
     /// The sum of the hashes that were needed on average.
     pub hashes: f64,
     anchor: Anchor,
-    /// Whether no snapshot of bandwidth is taken. On a private fork those of the public chain count until they are deeper than
-    /// finality.
+    /// Whether no snapshot of bandwidth is taken. On a private fork those of the public chain count on: it has no votes, and
+    /// without them no snapshot of its own comes into force.
     pub is_frozen: bool,
 }
 
@@ -238,7 +239,7 @@ impl Chain {
     fn take_snapshot(&mut self) {
         let active = |author: &Author| if author.has_block_in_epoch { author.bits_per_second } else { 0 };
         let total: u128 = self.authors.iter().map(|author| u128::from(active(author))).sum();
-        let from = self.number + 1 + self.rules.finality_depth;
+        let from = self.number + 1 + self.rules.snapshot_depth;
         for author in &mut self.authors {
             let share = Share::new(active(author), total, self.rules.least_total_bits_per_second);
             author.terms.rotate_left(1);

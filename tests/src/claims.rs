@@ -95,7 +95,7 @@ impl Checker {
 
     async fn agreement(&mut self, network: &mut Network, nodes: &[Node]) -> Result<()> {
         let height = self
-            .wait(network, "every node depth-finalizes height 30", || async {
+            .wait(network, "every node finalizes height 30", || async {
                 let mut lowest = u64::MAX;
                 for node in nodes {
                     lowest = lowest.min(height_of(node, finalized(node).await?).await?);
@@ -105,9 +105,9 @@ impl Checker {
             .await?;
         let hash = block_at(&nodes[0], height).await?;
         for node in &nodes[1..] {
-            ensure(block_at(node, height).await? == hash, "the nodes disagree on a depth-finalized block")?;
+            ensure(block_at(node, height).await? == hash, "the nodes disagree on a finalized block")?;
         }
-        self.show("the three nodes agree on a depth-finalized block", format!("height {height}, {hash:?}"));
+        self.show("the three nodes agree on a finalized block", format!("height {height}, {hash:?}"));
 
         let authors: Vec<_> = VALIDATORS.iter().map(|(_, secret)| account(secret)).collect::<Result<_>>()?;
         let counts = self
@@ -119,7 +119,7 @@ impl Checker {
                 Ok((!counts.contains(&0)).then_some(counts))
             })
             .await?;
-        self.show("every node authored at least one depth-finalized block", format!("{counts:?}"));
+        self.show("every node authored at least one finalized block", format!("{counts:?}"));
         Ok(())
     }
 
@@ -287,7 +287,7 @@ impl Checker {
         let from = height_of(node, finalized(node).await?).await?;
         let submitted: H256 = node.rpc().request("author_submitExtrinsic", rpc_params![hexed]).await?;
         let (height, events) = self
-            .wait(network, "the transfer is depth-finalized", || async {
+            .wait(network, "the transfer is finalized", || async {
                 let last = height_of(node, finalized(node).await?).await?;
                 for height in from..=last {
                     let block = node.legacy().chain_get_block(Some(block_at(node, height).await?)).await?;
@@ -300,7 +300,7 @@ impl Checker {
             })
             .await?;
         self.show(
-            "a transfer signed offline and submitted through JSON-RPC is depth-finalized",
+            "a transfer signed offline and submitted through JSON-RPC is finalized",
             format!("{submitted:?} at height {height}"),
         );
 
@@ -387,7 +387,7 @@ impl Checker {
             .map_or(0, |(last, _)| last.epoch);
         network.nodes[victim].kill_and_restart()?;
         let node = network.nodes[victim].connect().await?;
-        ensure(block_at(&node, known).await? == known_hash, "a depth-finalized block is gone after the power failure")?;
+        ensure(block_at(&node, known).await? == known_hash, "a finalized block is gone after the power failure")?;
         let height = self
             .wait(network, "the killed node catches up and mines again", || async {
                 let (own, other) = (view(&node).await?, view(witness).await?);
@@ -443,7 +443,7 @@ impl Checker {
         ensure(own == block_at(witness, target).await?, "the late node is on another chain")?;
         self.show(
             "a fourth node that joins late syncs from genesis and agrees",
-            format!("depth-finalized {reached}, {own:?} at {target}"),
+            format!("finalized {reached}, {own:?} at {target}"),
         );
         Ok(())
     }

@@ -3,8 +3,10 @@
 //! - [`process`]: processes that end with their owner, and nothing else that is ended.
 //! - [`network`]: nodes and agents, and the chain spec that they share.
 //! - [`lab`]: a network of its own in network namespaces, whose links have a rate.
+//! - [`peers`]: a few nodes that know no others but those that they are told.
 //! - [`observer`]: what a network is doing.
 //! - [`shares`]: miners side by side, and what part of the chain each of them makes.
+//! - [`light`]: a check of proofs of finality that shares no code with the node.
 //! - [`liar`]: a peer that keeps to no rule; [`crowd`]: many of them that attack one node.
 //! - [`transfer`]: transactions as a wallet makes them.
 //! - [`claims`]: what a network must show.
@@ -16,8 +18,10 @@ pub mod home;
 pub mod lab;
 pub mod liar;
 pub mod lies;
+pub mod light;
 pub mod network;
 pub mod observer;
+pub mod peers;
 pub mod process;
 pub mod reference;
 pub mod shares;

@@ -108,21 +108,23 @@ pub struct NodeProcess {
 }
 
 impl NodeProcess {
-    /// Puts the author's key in the keystore, and starts the node.
+    /// Puts the keys of the author and of its votes in the keystore, and starts the node.
     ///
     /// # Errors
     ///
     /// When one of the two fails at once.
     pub fn start(settings: NodeSettings) -> Result<Self> {
         fs::create_dir_all(&settings.base_path)?;
-        if let Some(secret) = &settings.author {
+        // The key that signs blocks, and the one that votes.
+        let keys = settings.author.iter().flat_map(|secret| [("weir", "sr25519", secret), ("gran", "ed25519", secret)]);
+        for (key_type, scheme, secret) in keys {
             let arguments = [
                 "key",
                 "insert",
                 "--key-type",
-                "weir",
+                key_type,
                 "--scheme",
-                "sr25519",
+                scheme,
                 "--suri",
                 secret,
                 "--chain",

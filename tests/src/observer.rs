@@ -24,7 +24,7 @@ use weir_primitives::{
 pub struct NodeView {
     /// The height of the best block.
     pub height: u64,
-    /// The height of the depth-finalized block.
+    /// The height of the finalized block.
     pub finalized: u64,
     /// How many nodes the node is connected to.
     pub peers: usize,
@@ -36,7 +36,7 @@ pub struct NodeView {
     pub authored: u64,
 }
 
-/// What an author did on the depth-finalized chain.
+/// What an author did on the finalized chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AuthorView {
     /// How many blocks the author made.
@@ -45,7 +45,7 @@ pub struct AuthorView {
     pub credit: f64,
 }
 
-/// Follows the depth-finalized chain through one node.
+/// Follows the finalized chain through one node.
 #[derive(Default)]
 pub struct Ledger {
     seen: u64,
@@ -87,7 +87,7 @@ pub fn hash_of(header: &SubstrateHeader<H256>) -> H256 {
     H256(BlakeTwo256::hash(&header.encode()).0)
 }
 
-/// The depth-finalized block of a node.
+/// The finalized block of a node.
 ///
 /// # Errors
 ///

@@ -124,7 +124,17 @@ async fn a_chain_that_others_can_reach_runs_with_keys_of_ones_own_alone() {
 
     let own = tempfile::tempdir().unwrap();
     let sudo = "5C62Ck4UrFPiBtoCmeSrgF7x9yv9mn38446dhCpsi2mLHiFT";
-    let chain = write_chain_spec(own.path(), "testnet", |genesis| genesis["sudo"]["key"] = sudo.into()).unwrap();
+    let with = |voters: serde_json::Value| {
+        write_chain_spec(own.path(), "testnet", |genesis| {
+            genesis["sudo"]["key"] = sudo.into();
+            genesis["finality"]["voters"] = voters;
+        })
+        .unwrap()
+    };
+    let without = with(serde_json::json!([]));
+    assert_refused(&node(&["--chain", &text(&without), "--tmp"]), &["names no voters", "finality.voters"]);
+    // Any 32 bytes are a key; nobody has to be there who votes with it.
+    let chain = with(serde_json::json!([[sudo, sudo]]));
     let base_path = own.path().join("node");
     let mut started = NodeProcess::start(NodeSettings {
         name: "own".into(),

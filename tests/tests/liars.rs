@@ -45,7 +45,7 @@ fn unproven(number: u32) -> Provider {
 
 /// An epoch of a tenth of an hour, with the rules of the preset `testnet`.
 fn short_epochs(parameters: &mut serde_json::Value) {
-    parameters["consensus"]["finalityDepth"] = 8.into();
+    parameters["consensus"]["snapshotDepth"] = 8.into();
     parameters["consensus"]["creditCapBlocks"] = 8.into();
     parameters["measurement"]["epochBlocks"] = EPOCH.into();
 }
@@ -108,7 +108,8 @@ impl Game {
         for _ in 0..epochs * EPOCH {
             let due = self.due();
             let calls = play(self, &due);
-            let extrinsics = calls.into_iter().map(|call| self.chain.general(call)).collect();
+            let calls = calls.into_iter().map(|call| self.chain.general(call));
+            let extrinsics = calls.chain(self.chain.wanted_proof()).collect();
             self.block(Alice, MILLISECONDS_APART, extrinsics);
         }
     }

@@ -3,14 +3,20 @@
 use crate::{
     chain::{actor::Actor, Error, Node},
     rate,
-    runtime::{self, runtime_types::weir_primitives::registry::Role as InCall},
+    runtime::{
+        self,
+        runtime_types::{
+            sp_consensus_grandpa::app::{Public, Signature},
+            weir_primitives::registry::Role as InCall,
+        },
+    },
     status::weir,
 };
 use subxt::utils::AccountId32;
 use weir_primitives::{
     registry::{Role, Standing},
     runtime_api::{ChallengerStatus, ProviderStatus},
-    AccountId,
+    AccountId, Balance,
 };
 
 /// Something to do.
@@ -30,6 +36,27 @@ pub enum Action {
     Declare(u64),
     /// Have rewards go to another account, or to itself again.
     Payee(Option<AccountId>),
+    /// Have another key sign blocks, or none but the account's own.
+    AuthorKey(Option<ProvenKey>),
+    /// Stand for election as a voter on what is final, with a bond in planck.
+    JoinVoters(Balance, ProvenKey),
+    /// Make a voter's bond larger by so many planck.
+    RaiseVoterBond(Balance),
+    /// Have another key vote.
+    VoterKey(ProvenKey),
+    /// Stand for election no more.
+    LeaveVoters,
+    /// Give an account its voter bond back.
+    WithdrawVoterBond(AccountId),
+}
+
+/// A key that a node made (`weir_newAuthorKey`, `weir_newVoterKey`), and its agreement to sign for an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenKey {
+    /// The public key.
+    pub key: [u8; 32],
+    /// Its signature.
+    pub proof: [u8; 64],
 }
 
 fn in_call(role: Role) -> InCall {
@@ -49,7 +76,7 @@ fn id(account: &AccountId) -> AccountId32 {
 ///
 /// As [`Actor::submit`].
 pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, Error> {
-    let registry = || runtime::tx().registry();
+    let (registry, finality) = (|| runtime::tx().registry(), || runtime::tx().finality());
     let said = match action {
         Action::Leave(role) => {
             actor.submit(node, &registry().leave(in_call(role))).await?;
@@ -103,6 +130,38 @@ pub async fn act(node: &Node, actor: &Actor, action: Action) -> Result<String, E
                 Some(payee) => format!("has what it earns from now on paid to {payee}"),
                 None => "has what it earns from now on paid to itself".into(),
             }
+        },
+        Action::AuthorKey(key) => {
+            let named = key.as_ref().map(|it| (it.key, it.proof));
+            actor.submit(node, &runtime::tx().difficulty().set_author_key(named)).await?;
+            match key {
+                Some(it) => format!("has its blocks signed by the key {} from the next one on", AccountId::new(it.key)),
+                None => "signs its blocks itself from the next one on".into(),
+            }
+        },
+        Action::JoinVoters(bond, ProvenKey { key, proof }) => {
+            actor.submit(node, &finality().join(bond, Public(key), Signature(proof))).await?;
+            format!("stands for election as a voter, with a bond of {} WEIR", weir(bond))
+        },
+        Action::RaiseVoterBond(by) => {
+            let events = actor.submit(node, &finality().raise_bond(by)).await?;
+            let raised = events.find_first::<runtime::finality::events::BondRaised>().and_then(Result::ok);
+            format!("stands for election as a voter, with a bond of {} WEIR", weir(raised.map_or(0, |it| it.bond)))
+        },
+        Action::VoterKey(ProvenKey { key, proof }) => {
+            actor.submit(node, &finality().set_key(Public(key), Signature(proof))).await?;
+            "votes with the new key from the next set of voters on; keep the old one until then".into()
+        },
+        Action::LeaveVoters => {
+            actor.submit(node, &finality().leave()).await?;
+            "left; it goes on to vote until another set takes the place of the one that it is in, and its bond can be taken back when the unbonding time \
+             has passed after that, with 'weir-agent voter withdraw'"
+                .into()
+        },
+        Action::WithdrawVoterBond(account) => {
+            let events = actor.submit(node, &finality().withdraw(id(&account))).await?;
+            let paid = events.find_first::<runtime::finality::events::PaidBack>().and_then(Result::ok);
+            format!("{account} got {} WEIR back", weir(paid.map_or(0, |it| it.amount)))
         },
     };
     Ok(said)

@@ -315,8 +315,12 @@ fn understand(pallet: &str, name: &str, mut fields: &[u8]) -> Result<Option<Even
             Event::Gone { account, role }
         },
         ("Difficulty", "SnapshotTaken") => {
-            let (epoch, from, total) = Decode::decode(input)?;
-            Event::SnapshotTaken { epoch, from, total }
+            let (snapshot, total) = Decode::decode(input)?;
+            Event::SnapshotTaken { snapshot, total }
+        },
+        ("Difficulty", "SnapshotProven") => {
+            let (snapshot, from) = Decode::decode(input)?;
+            Event::SnapshotProven { snapshot, from }
         },
         ("Token", "EpochBudget") => {
             let (epoch, per_block, capacity, scheduled) = Decode::decode(input)?;
@@ -326,6 +330,10 @@ fn understand(pallet: &str, name: &str, mut fields: &[u8]) -> Result<Option<Even
             type Fields = (AccountId, AccountId, u8, Balance, Balance, Balance);
             let (account, payee, for_what, gross, liquid, vesting): Fields = Decode::decode(input)?;
             Event::Rewarded(Reward { account, payee, reason: reason(for_what)?, gross, liquid, vesting })
+        },
+        ("Difficulty", "KeySet") => {
+            let (account, key) = Decode::decode(input)?;
+            Event::AuthorKeySet { account, key }
         },
         ("Token", "PayeeSet") => {
             let (account, payee) = Decode::decode(input)?;

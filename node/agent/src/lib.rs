@@ -7,11 +7,12 @@
 //! - [`chain`]: measurements as the chain draws them.
 //! - [`manual`]: measurements by hand.
 //! - [`audit`]: what the chain says that it measured and paid, worked out again.
-//! - [`account`]: what accounts do by hand.
+//! - [`account`]: what accounts do by hand, and [`amount`]s of WEIR.
 //! - [`status`]: what the chain knows about them.
 //! - [`metrics`]: what an agent tells Prometheus.
 
 pub mod account;
+pub mod amount;
 pub mod audit;
 pub mod chain;
 pub mod identity;

@@ -6,10 +6,12 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    str::FromStr,
     time::Duration,
 };
 use weir_agent::{
-    account::{self, Action},
+    account::{self, Action, ProvenKey},
+    amount::Amount,
     audit,
     chain::{actor::Actor, challenger, provider, Node},
     identity,
@@ -102,6 +104,89 @@ enum Command {
         #[command(flatten)]
         once: Once,
     },
+    /// Have blocks signed by another key, which a node made ('weir_newAuthorKey'): its machine then needs no key that moves funds.
+    AuthorKey {
+        /// The key and its proof; by default the account's own again.
+        #[command(flatten)]
+        key: Option<Proven>,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Vote on what is final: needs a bond, bandwidth behind the account, and blocks that it makes.
+    #[command(subcommand)]
+    Voter(Voter),
+}
+
+#[derive(Subcommand)]
+enum Voter {
+    /// Stand for election.
+    Join {
+        /// The bond in WEIR, at least the chain's. It goes when the key votes for two things in one round.
+        #[arg(long, value_name = "WEIR")]
+        bond: Amount,
+        #[command(flatten)]
+        key: Proven,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Make the bond larger. Who left, or was displaced, stands for election again.
+    Raise {
+        /// By how much, in WEIR; by nothing to stand again.
+        #[arg(long, value_name = "WEIR", default_value = "0")]
+        by: Amount,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Have another key vote, from the next set on.
+    Key {
+        #[command(flatten)]
+        key: Proven,
+        #[command(flatten)]
+        once: Once,
+    },
+    /// Stand for election no more. The bond stays held until the unbonding time has passed after the last set that the account is in.
+    Leave(Once),
+    /// Take back a bond that is due.
+    Withdraw {
+        /// The account that gets it: anyone may, for anyone. By default the one that signs.
+        address: Option<AccountId>,
+        #[command(flatten)]
+        once: Once,
+    },
+}
+
+/// A key, and its agreement to sign for the account.
+#[derive(Args)]
+struct Proven {
+    /// The key that a node made, in hexadecimal digits.
+    #[arg(long, value_name = "0xKEY", requires = "proof")]
+    key: Hex<32>,
+
+    /// What the node gave as its proof.
+    #[arg(long, value_name = "0xPROOF", requires = "key")]
+    proof: Hex<64>,
+}
+
+impl From<Proven> for ProvenKey {
+    fn from(Proven { key, proof }: Proven) -> Self {
+        Self { key: key.0, proof: proof.0 }
+    }
+}
+
+/// So many bytes, as `0x` and hexadecimal digits.
+#[derive(Clone)]
+struct Hex<const N: usize>([u8; N]);
+
+impl<const N: usize> FromStr for Hex<N> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is not 0x and {} hexadecimal digits", 2 * N);
+        let digits = text.strip_prefix("0x").ok_or_else(wrong)?;
+        let mut bytes = [0; N];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| wrong())?;
+        Ok(Self(bytes))
+    }
 }
 
 #[derive(Args)]
@@ -427,6 +512,16 @@ async fn run(command: Command) -> Result<(), Fatal> {
         Command::ComeBack(once) => act(once, |_| Action::ComeBack).await,
         Command::Declare { rate, once } => act(once, |_| Action::Declare(rate.bits_per_second)).await,
         Command::Payee { address, once } => act(once, |_| Action::Payee(address)).await,
+        Command::AuthorKey { key, once } => act(once, |_| Action::AuthorKey(key.map(Into::into))).await,
+        Command::Voter(voter) => match voter {
+            Voter::Join { bond, key, once } => act(once, |_| Action::JoinVoters(bond.0, key.into())).await,
+            Voter::Raise { by, once } => act(once, |_| Action::RaiseVoterBond(by.0)).await,
+            Voter::Key { key, once } => act(once, |_| Action::VoterKey(key.into())).await,
+            Voter::Leave(once) => act(once, |_| Action::LeaveVoters).await,
+            Voter::Withdraw { address, once } => {
+                act(once, |own| Action::WithdrawVoterBond(address.unwrap_or(own))).await
+            },
+        },
     }
 }
 

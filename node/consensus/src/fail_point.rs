@@ -6,11 +6,11 @@
 pub enum Point {
     /// A block was executed; nothing of it was written.
     BeforeImport,
-    /// A block was written, with its weight; nothing was finalized for it.
+    /// A block was written, with its weight; nobody was told.
     AfterImport,
     /// What is to be finalized is known; nothing of that was written.
     BeforeFinality,
-    /// Something was finalized; nobody was told.
+    /// Something was finalized; the best block was not moved for it.
     AfterFinality,
 }
 

@@ -1,8 +1,8 @@
-//! Import of blocks: execution, weight, fork choice and finality by depth.
+//! Import of blocks: execution, weight, fork choice, and what finality changes of it.
 //!
 //! A block is executed before the lock is taken ([`execute`]). Under one lock its chain is weighed ([`weight`]), compared with the
-//! best one ([`fork_choice`]), and written, with its weight in the same write; then what became final is finalized
-//! ([`crate::finality::depth`]). A block whose execution fails twice is a bad one ([`bad_blocks`]).
+//! best one ([`fork_choice`]), and written, with its weight in the same write, through GRANDPA's import, which notes changes of the voters.
+//! Justifications are imported under the same lock. A block whose execution fails twice is a bad one ([`bad_blocks`]).
 
 pub mod bad_blocks;
 pub mod execute;
@@ -12,7 +12,7 @@ pub mod weight;
 use crate::{
     clock,
     fail_point::{self, Point},
-    finality::depth,
+    finality::{below, heaviest::Heaviest, votes::Recent},
     header::{error::Rejection, rules},
     import::{
         bad_blocks::BadBlocks,
@@ -25,27 +25,30 @@ use crate::{
     Metrics,
 };
 use parking_lot::Mutex;
-use sc_client_api::{backend::Backend, AuxStore, Finalizer};
-use sc_consensus::{
-    BlockCheckParams, BlockImport, BlockImportParams, ForkChoiceStrategy, ImportResult, StateAction, StorageChanges,
+use sc_client_api::{
+    backend::{Backend, BlockImportOperation, ImportNotificationAction, ImportSummary},
+    AuxStore,
 };
+use sc_consensus::{
+    BlockCheckParams, BlockImport, BlockImportParams, ForkChoiceStrategy, ImportResult, JustificationImport,
+    StateAction, StorageChanges,
+};
+use sc_consensus_grandpa::{BlockNumberOps, ClientForGrandpa, GrandpaBlockImport};
 use sp_api::{ApiError, ApiExt, Core, ProvideRuntimeApi};
 use sp_blockchain::{tree_route, BlockStatus, HeaderBackend, HeaderMetadata};
-use sp_consensus::{BlockOrigin, Error, SyncOracle};
+use sp_consensus::{BlockOrigin, Error};
+use sp_consensus_grandpa::GrandpaApi;
 use sp_core::{traits::CallContext, U256};
-use sp_runtime::traits::{Block as BlockT, Header, NumberFor, SaturatedConversion, Saturating};
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
+use sp_runtime::{
+    traits::{Block as BlockT, Header, NumberFor, SaturatedConversion, Saturating},
+    Justification,
 };
+use std::{sync::Arc, time::Instant};
 use weir_primitives::{
     consensus::{Difficulty, PreDigest},
     parameters::Consensus,
     runtime_api::ConsensusApi,
 };
-
-/// Tells import whether the node is catching up. Set once there is a network; until then it is not.
-pub type Oracle = Arc<OnceLock<Arc<dyn SyncOracle + Send + Sync>>>;
 
 /// Over about how many blocks the weight per hash is averaged.
 const AVERAGED_BLOCKS: f64 = 64.0;
@@ -73,16 +76,14 @@ pub(crate) struct Checked {
 
 /// What import knows beside the chain.
 pub struct Settings<Block: BlockT> {
-    /// The least weight of a chain that this node finalizes anything of, from its chain spec.
-    pub minimum_weight: U256,
-    /// Tells whether the node is catching up.
-    pub oracle: Oracle,
     /// Where blocks that the runtime refused are remembered.
     pub bad_blocks: BadBlocks<Block::Hash>,
     /// What was found out about headers ahead of import.
     pub verified_headers: VerifiedHeaders<Block::Hash>,
     /// The signatures of extrinsics that were verified ahead of execution.
     pub signatures: VerifiedSignatures<Block::Hash>,
+    /// Which blocks were imported a short while ago.
+    pub recent: Recent<Block::Hash>,
     /// Executes a block that failed once more.
     pub cold: Arc<dyn ColdExecution<Block>>,
     /// For Prometheus.
@@ -92,24 +93,30 @@ pub struct Settings<Block: BlockT> {
 impl<Block: BlockT> Clone for Settings<Block> {
     fn clone(&self) -> Self {
         Self {
-            minimum_weight: self.minimum_weight,
-            oracle: self.oracle.clone(),
             bad_blocks: self.bad_blocks.clone(),
             verified_headers: self.verified_headers.clone(),
             signatures: self.signatures.clone(),
+            recent: self.recent.clone(),
             cold: self.cold.clone(),
             metrics: self.metrics.clone(),
         }
     }
 }
 
+/// GRANDPA's import, which notes changes of the voters and checks justifications.
+pub type Grandpa<Block, C, BE> = GrandpaBlockImport<BE, Block, C, Heaviest<Block, C, BE>>;
+
 /// Imports checked blocks.
 pub struct Import<Block: BlockT, C, BE> {
     client: Arc<C>,
     backend: Arc<BE>,
+    grandpa: Grandpa<Block, C, BE>,
+    heaviest: Heaviest<Block, C, BE>,
     settings: Settings<Block>,
     /// Covers reading the weights, the decision, the import and what it finalizes.
     lock: Arc<futures::lock::Mutex<()>>,
+    /// The block that whoever follows the chain was last told is the best one. When finality leaves its branch the client says nothing.
+    told: Arc<Mutex<Option<Block::Hash>>>,
     /// Weight and hashes of the last blocks of the best chain, each older one counting less.
     averages: Arc<Mutex<(f64, f64)>>,
 }
@@ -119,8 +126,11 @@ impl<Block: BlockT, C, BE> Clone for Import<Block, C, BE> {
         Self {
             client: self.client.clone(),
             backend: self.backend.clone(),
+            grandpa: self.grandpa.clone(),
+            heaviest: self.heaviest.clone(),
             settings: self.settings.clone(),
             lock: self.lock.clone(),
+            told: self.told.clone(),
             averages: self.averages.clone(),
         }
     }
@@ -130,17 +140,9 @@ impl<Block: BlockT, C, BE> Clone for Import<Block, C, BE> {
 impl<Block, C, BE> BlockImport<Block> for Import<Block, C, BE>
 where
     Block: BlockT,
-    NumberFor<Block>: From<u32>,
-    C: AuxStore
-        + HeaderBackend<Block>
-        + HeaderMetadata<Block, Error = sp_blockchain::Error>
-        + Finalizer<Block, BE>
-        + ProvideRuntimeApi<Block>
-        + sc_client_api::PreCommitActions<Block>
-        + Send
-        + Sync
-        + 'static,
-    C::Api: Core<Block> + ApiExt<Block> + ConsensusApi<Block>,
+    NumberFor<Block>: BlockNumberOps + From<u32>,
+    C: ClientForGrandpa<Block, BE> + sc_client_api::PreCommitActions<Block> + 'static,
+    C::Api: Core<Block> + ApiExt<Block> + ConsensusApi<Block> + GrandpaApi<Block>,
     for<'a> &'a C: BlockImport<Block, Error = Error>,
     BE: Backend<Block> + 'static,
 {
@@ -232,13 +234,12 @@ where
 
         let height = number.saturated_into();
         fail_point::pass(Point::BeforeImport, height);
-        let result = (&*self.client).import_block(block).await?;
+        self.settings.recent.note(hash, begun);
+        let result = self.grandpa.import_block(block).await?;
         fail_point::pass(Point::AfterImport, height);
         if matches!(&result, ImportResult::Imported(imported) if imported.is_new_best) {
+            *self.told.lock() = Some(hash);
             let displaced = if parent == best { 0 } else { self.displaced(best, parent) };
-            if let Err(error) = self.finalize(&rules) {
-                tracing::warn!(target: "weir", ?hash, %error, "could not finalize by depth");
-            }
             self.report(displaced, &claims, rules.boost);
         }
         if let Some(metrics) = &self.settings.metrics {
@@ -248,46 +249,111 @@ where
     }
 }
 
+#[async_trait::async_trait]
+impl<Block, C, BE> JustificationImport<Block> for Import<Block, C, BE>
+where
+    Block: BlockT,
+    NumberFor<Block>: BlockNumberOps,
+    C: ClientForGrandpa<Block, BE> + 'static,
+    BE: Backend<Block> + 'static,
+{
+    type Error = Error;
+
+    async fn on_start(&mut self) -> Vec<(Block::Hash, NumberFor<Block>)> {
+        self.grandpa.on_start().await
+    }
+
+    async fn import_justification(
+        &mut self,
+        hash: Block::Hash,
+        number: NumberFor<Block>,
+        justification: Justification,
+    ) -> Result<(), Error> {
+        let lock = self.lock.clone();
+        let _guard = lock.lock().await;
+        JustificationImport::import_justification(&mut self.grandpa, hash, number, justification).await
+    }
+}
+
 impl<Block, C, BE> Import<Block, C, BE>
 where
     Block: BlockT,
-    NumberFor<Block>: From<u32>,
+    NumberFor<Block>: BlockNumberOps,
+    C: ClientForGrandpa<Block, BE> + 'static,
+    BE: Backend<Block> + 'static,
+{
+    /// Moves the best block, if finality has left its branch, to the end of the heaviest chain above the final one: at once, and by plain weight.
+    ///
+    /// The client has made the final block its best one then; whoever was told of the old best block is told of the new one.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read or written.
+    pub async fn follow_finality(&self) -> sp_blockchain::Result<()> {
+        fail_point::pass(Point::AfterFinality, self.client.info().finalized_number.saturated_into());
+        let _guard = self.lock.lock().await;
+        let info = self.client.info();
+        let was = self.told.lock().unwrap_or(info.best_hash);
+        let is_left = !self.heaviest.contains(was, info.finalized_hash)?;
+        // At the start of a node nothing was told yet, and it may have been ended between the two.
+        if !is_left && was != info.finalized_hash {
+            return Ok(());
+        }
+        let heaviest = self.heaviest.above(info.finalized_hash)?;
+        if heaviest == was {
+            return Ok(());
+        }
+        let header = self.client.expect_header(heaviest)?;
+        tracing::info!(target: "weir", height = %header.number(), hash = ?heaviest, "the best block moves: finality left its branch");
+        let route = tree_route(&*self.client, was, heaviest)?;
+        if let Some(metrics) = &self.settings.metrics {
+            metrics.reorganisation_depth.set(route.retracted().len() as u64);
+            metrics.reorganisations.observe(route.retracted().len() as f64);
+        }
+        *self.told.lock() = Some(heaviest);
+        self.client.lock_import_and_run(|operation| {
+            operation.op.mark_head(heaviest)?;
+            operation.notify_imported = Some(ImportSummary {
+                hash: heaviest,
+                origin: BlockOrigin::ConsensusBroadcast,
+                header,
+                is_new_best: true,
+                storage_changes: None,
+                tree_route: Some(route),
+                import_notification_action: ImportNotificationAction::RecentBlock,
+            });
+            Ok(())
+        })
+    }
+}
+
+impl<Block, C, BE> Import<Block, C, BE>
+where
+    Block: BlockT,
     C: AuxStore
         + HeaderBackend<Block>
         + HeaderMetadata<Block, Error = sp_blockchain::Error>
-        + Finalizer<Block, BE>
         + sc_client_api::PreCommitActions<Block>,
     BE: Backend<Block>,
 {
-    /// Into the chain of `client`, which is kept in `backend`. The weights of displaced forks are forgotten when something
-    /// above them is finalized.
-    pub fn new(client: Arc<C>, backend: Arc<BE>, settings: Settings<Block>) -> Self {
+    /// Into the chain of `client`, which is kept in `backend`, through GRANDPA's import. The weights of displaced forks are forgotten when
+    /// something above them is final.
+    pub fn new(client: Arc<C>, backend: Arc<BE>, grandpa: Grandpa<Block, C, BE>, settings: Settings<Block>) -> Self {
+        let heaviest = Heaviest::new(client.clone(), backend.clone());
         client.register_finality_action(Box::new(|finalized: &sc_client_api::FinalityNotification<Block>| {
+            fail_point::pass(Point::BeforeFinality, (*finalized.header.number()).saturated_into());
             finalized.stale_blocks.iter().map(|block| (weight::key(&block.hash), None)).collect()
         }));
-        Self { client, backend, settings, lock: Default::default(), averages: Default::default() }
+        let (lock, told, averages) = Default::default();
+        Self { client, backend, grandpa, heaviest, settings, lock, told, averages }
     }
 
     fn is_below_finality(&self, number: NumberFor<Block>, parent: Block::Hash) -> Result<bool, Error> {
-        depth::is_below_finality(&*self.client, number, parent).map_err(lookup)
+        below::is_below_finality(&*self.client, number, parent).map_err(lookup)
     }
 
     fn below_finality(&self) -> Rejection {
         Rejection::BelowFinality { finalized: self.client.info().finalized_number.saturated_into() }
-    }
-
-    /// Makes final what is deep enough, unless the node is catching up.
-    fn finalize(&self, rules: &Consensus) -> sp_blockchain::Result<()> {
-        if self.settings.oracle.get().is_some_and(|oracle| oracle.is_major_syncing()) {
-            return Ok(());
-        }
-        if let Some(hash) = depth::newly_final(&*self.client, rules, self.settings.minimum_weight, clock::now())? {
-            let height = self.client.info().best_number.saturated_into();
-            fail_point::pass(Point::BeforeFinality, height);
-            self.client.finalize_block(hash, None, true)?;
-            fail_point::pass(Point::AfterFinality, height);
-        }
-        Ok(())
     }
 
     /// How many blocks of the best chain a new head takes back.

@@ -39,7 +39,7 @@ pub struct Metrics {
     pub credit: Gauge<F64>,
     /// The total weight of the best chain.
     pub weight: Gauge<F64>,
-    /// How many blocks the best one is ahead of the depth-finalized one.
+    /// How many blocks the best one is ahead of the finalized one.
     pub finality_lag: Gauge<U64>,
     /// How many blocks the last reorganisation took back.
     pub reorganisation_depth: Gauge<U64>,
@@ -145,7 +145,7 @@ impl Metrics {
             )?,
             weight: register(Gauge::new("weir_chain_weight", "Total weight of the best chain, in hashes")?, registry)?,
             finality_lag: register(
-                Gauge::new("weir_finality_lag_blocks", "Blocks between the best and the depth-finalized one")?,
+                Gauge::new("weir_finality_lag_blocks", "Blocks between the best and the finalized one")?,
                 registry,
             )?,
             reorganisation_depth: register(

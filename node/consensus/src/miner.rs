@@ -50,7 +50,7 @@ const CATCH_UP_BLOCK_TIMES: u64 = 20;
 /// What a node mines with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who gets the rewards, and whose key signs.
+    /// For whom blocks are made: an account, whichever key signs for it, or the key itself.
     pub author: AccountId,
     /// How many threads search. With none, only miners outside do.
     pub threads: usize,

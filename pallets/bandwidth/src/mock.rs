@@ -113,7 +113,7 @@ pub fn parameters() -> Parameters {
             half_life: 120_000,
             initial_difficulty: Difficulty::from(1_000),
             floor_difficulty: Difficulty::from(1),
-            finality_depth: 8,
+            snapshot_depth: 8,
             boost: 8,
             credit_cap_blocks: 8,
             least_total_bits_per_second: 1,
@@ -145,6 +145,13 @@ pub fn parameters() -> Parameters {
             most_joining: 1_000,
         },
         token: Token { emission_divisor: 1_000, vesting_blocks: 96, full_pay_bits_per_second: 1 },
+        finality: weir_primitives::finality::Finality {
+            voter_bond: 100 * weir_primitives::PLANCK_PER_WEIR,
+            least_voters: 1,
+            reference_bits_per_second: 1_000,
+            epochs_per_set: 1,
+            votes_behind: 4,
+        },
     }
 }
 

@@ -1,10 +1,17 @@
-//! What the pallet's hooks cost.
+//! What the pallet's call and hooks cost.
 
-use crate::{Authors, Config, NextBase, Pallet, ShareTotals, Term, Terms};
+use crate::{Authors, Call, Config, NextBase, Pallet, ShareTotals, Term, Terms};
 use frame_benchmarking::v2::*;
 use frame_support::traits::Hooks;
+use frame_system::RawOrigin;
+use sp_core::crypto::KeyTypeId;
 use sp_runtime::{generic::Digest, SaturatedConversion, StateVersion};
-use weir_primitives::{consensus::PreDigest, AccountId};
+use weir_primitives::{
+    consensus::{author_key_payload, PreDigest},
+    AccountId,
+};
+
+const KEY_TYPE: KeyTypeId = KeyTypeId(*b"benc");
 
 #[benchmarks]
 mod benchmarks {
@@ -22,7 +29,7 @@ mod benchmarks {
                 })
             });
             Terms::<T>::mutate(|terms| {
-                terms.force_push(Term { epoch, from: epoch, total_bits_per_second: 1_000_000_000 })
+                terms.force_push(Term { snapshot: epoch, from: epoch, total_bits_per_second: 1_000_000_000 })
             });
         }
         let number = frame_system::Pallet::<T>::block_number() + 1u32.into();
@@ -44,6 +51,25 @@ mod benchmarks {
         }
 
         assert!(NextBase::<T>::exists());
+        Ok(())
+    }
+
+    #[benchmark]
+    fn set_author_key() -> Result<(), BenchmarkError> {
+        let caller = AccountId::new([1; 32]);
+        let proven = |seed: u8| {
+            let key = sp_io::crypto::sr25519_generate(KEY_TYPE, Some(alloc::vec![b'/', b'/', b'a' + seed]));
+            let payload = author_key_payload(Pallet::<T>::genesis_hash(), &caller);
+            let proof = sp_io::crypto::sr25519_sign(KEY_TYPE, &key, &payload).ok_or("the key is in the keystore")?;
+            Ok::<_, BenchmarkError>((key, proof))
+        };
+        Pallet::<T>::change_key(&caller, Some(proven(0)?))?;
+        let (key, proof) = proven(1)?;
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(caller.clone()), Some((key, proof)));
+
+        assert_eq!(Pallet::<T>::key_of(&caller), AccountId::from(key));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Migrations of the storage.
 
-use crate::{Authors, ChainParameters, Config, Pallet, ShareTotals, Term, Terms};
+use crate::{Authors, ChainParameters, Config, NextSnapshot, Pallet, ShareTotals, Term, Terms};
 use alloc::{collections::BTreeSet, vec::Vec};
 use frame_support::{
     migrations::VersionedMigration, pallet_prelude::*, storage_alias, traits::UncheckedOnRuntimeUpgrade,
@@ -67,12 +67,12 @@ const MOST_FORGOTTEN: u32 = 1_000;
 /// made a block counts when something is behind it, and then it makes another.
 fn move_shares<T: Config>() -> Weight {
     let terms = Terms::<T>::get();
-    let next = terms.last().map_or(0, |term| term.epoch).saturating_add(1);
+    let next = terms.last().map_or(0, |term| term.snapshot).saturating_add(1);
     let mut moved = 0u64;
     let with_shares: BTreeSet<AccountId> =
-        terms.iter().flat_map(|term| former::Shares::<T>::iter_key_prefix(term.epoch)).collect();
+        terms.iter().flat_map(|term| former::Shares::<T>::iter_key_prefix(term.snapshot)).collect();
     for account in with_shares {
-        let share = |term: &Term| (term.epoch, former::Shares::<T>::take(term.epoch, &account).unwrap_or(0));
+        let share = |term: &Term| (term.snapshot, former::Shares::<T>::take(term.snapshot, &account).unwrap_or(0));
         let shares: Vec<_> = terms.iter().map(share).collect();
         let (last, before) = former::Authored::<T>::take(&account).unwrap_or((0, None));
         // It made a block in the epoch before each of these.
@@ -82,7 +82,7 @@ fn move_shares<T: Config>() -> Weight {
         moved = moved.saturating_add(1);
     }
     let forgotten = u64::from(former::Authored::<T>::clear(MOST_FORGOTTEN, None).unique);
-    let totals = terms.iter().map(|term| (term.epoch, term.total_bits_per_second));
+    let totals = terms.iter().map(|term| (term.snapshot, term.total_bits_per_second));
     ShareTotals::<T>::put(Totals::of_snapshots(totals));
     let writes = moved.saturating_mul(5).saturating_add(forgotten).saturating_add(1);
     T::DbWeight::get().reads_writes(moved.saturating_mul(7).saturating_add(forgotten).saturating_add(2), writes)
@@ -91,8 +91,33 @@ fn move_shares<T: Config>() -> Weight {
 type From<const VERSION: u16, T> =
     VersionedMigration<VERSION, 4, ToVersion4<T>, Pallet<T>, <T as frame_system::Config>::DbWeight>;
 
-/// From versions 1 to 3 to version 4.
-pub type V4<T> = (From<1, T>, From<2, T>, From<3, T>);
+/// Writes the parameters in their present layout, and numbers snapshots by themselves: until then the number of a snapshot was its epoch's. The
+/// last one is in force, or will be, without a proof.
+pub struct ToVersion5<T>(PhantomData<T>);
+
+impl<T: Config> UncheckedOnRuntimeUpgrade for ToVersion5<T> {
+    fn on_runtime_upgrade() -> Weight {
+        match ChainParameters::<T>::get() {
+            Some(parameters) => ChainParameters::<T>::put(parameters),
+            None => log::error!(target: "runtime::difficulty", "the parameters of the chain cannot be read"),
+        }
+        NextSnapshot::<T>::put(Terms::<T>::get().last().map_or(0, |term| term.snapshot.saturating_add(1)));
+        T::DbWeight::get().reads_writes(2, 2)
+    }
+
+    #[cfg(feature = "try-runtime")]
+    fn post_upgrade(_: alloc::vec::Vec<u8>) -> Result<(), sp_runtime::TryRuntimeError> {
+        Pallet::<T>::do_try_state()
+    }
+}
+
+/// From versions 1 to 4 to version 5.
+pub type V5<T> = (
+    From<1, T>,
+    From<2, T>,
+    From<3, T>,
+    VersionedMigration<4, 5, ToVersion5<T>, Pallet<T>, <T as frame_system::Config>::DbWeight>,
+);
 
 #[cfg(test)]
 mod tests {
@@ -107,7 +132,7 @@ mod tests {
         traits::{GetStorageVersion, OnRuntimeUpgrade},
     };
     use weir_primitives::parameters::{
-        former::{ConsensusV1, MeasurementV3, TokenV2, V1, V2, V3},
+        former::{ConsensusV1, MeasurementV3, TokenV2, V1, V2, V3, V4},
         Parameters,
     };
 
@@ -140,7 +165,7 @@ mod tests {
             half_life: consensus.half_life,
             initial_difficulty: consensus.initial_difficulty,
             floor_difficulty: consensus.floor_difficulty,
-            finality_depth: consensus.finality_depth,
+            finality_depth: consensus.snapshot_depth,
             boost: consensus.boost,
             credit_cap_blocks: consensus.credit_cap_blocks,
             least_total_bits_per_second: consensus.least_total_bits_per_second,
@@ -158,7 +183,7 @@ mod tests {
         expected.check().unwrap();
         // Readable before it is migrated, too.
         assert_eq!(Pallet::<Test>::parameters(), Some(expected.clone()));
-        V4::<Test>::on_runtime_upgrade();
+        V5::<Test>::on_runtime_upgrade();
         assert_eq!(unhashed::get_raw(&ChainParameters::<Test>::hashed_key()), Some(expected.encode()));
         assert_eq!(Pallet::<Test>::on_chain_storage_version(), STORAGE_VERSION);
         execute(&honest(1));
@@ -199,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_of_version_4_goes_on_to_number_its_snapshots() {
+        new_test_ext().execute_with(|| {
+            let Parameters { consensus, measurement, registry, token, .. } = parameters();
+            let v4 = V4 { consensus, measurement, registry, token };
+            store(4, v4.clone());
+            Terms::<Test>::put(BoundedVec::truncate_from(vec![
+                Term { snapshot: 6, from: 69, total_bits_per_second: 0 },
+                Term { snapshot: 7, from: 79, total_bits_per_second: 0 },
+            ]));
+            is_brought_to_the_present(Parameters::from(v4));
+            assert_eq!(NextSnapshot::<Test>::get(), 8);
+        });
+    }
+
+    #[test]
     fn what_snapshots_have_given_counts_as_long_as_it_would_have_and_nothing_after() {
         new_test_ext().execute_with(|| {
             let (one, other, none) = (account(1), account(2), account(3));
@@ -208,14 +248,14 @@ mod tests {
                 }
                 let total = u128::from(shares[0] + shares[1]);
                 Terms::<Test>::mutate(|terms| {
-                    terms.force_push(Term { epoch, from: epoch * 10 + 9, total_bits_per_second: total })
+                    terms.force_push(Term { snapshot: epoch, from: epoch * 10 + 9, total_bits_per_second: total })
                 });
             }
             former::Authored::<Test>::insert(&one, (7, Some(6)));
             former::Authored::<Test>::insert(&other, (6, Some(5)));
             former::Authored::<Test>::insert(&none, (7, None::<EpochIndex>));
             StorageVersion::new(3).put::<Pallet<Test>>();
-            V4::<Test>::on_runtime_upgrade();
+            V5::<Test>::on_runtime_upgrade();
             let shares = |epoch| [&one, &other, &none].map(|author| Authors::<Test>::get(author).share(epoch));
             assert_eq!([5, 6, 7, 8].map(shares), [[10, 0, 0], [20, 7, 0], [30, 8, 0], [0, 0, 0]]);
             assert!(Authors::<Test>::get(&one).made_a_block(7) && !Authors::<Test>::get(&other).made_a_block(7));
@@ -227,7 +267,7 @@ mod tests {
     #[test]
     fn parameters_of_a_version_that_is_not_known_are_not_taken_for_others() {
         new_test_ext().execute_with(|| {
-            store(5, v2());
+            store(6, v2());
             assert_eq!(Pallet::<Test>::parameters(), None);
         });
     }
@@ -236,8 +276,8 @@ mod tests {
     fn what_is_of_the_present_version_is_left_alone() {
         new_test_ext().execute_with(|| {
             unhashed::put_raw(&ChainParameters::<Test>::hashed_key(), b"not touched");
-            StorageVersion::new(4).put::<Pallet<Test>>();
-            V4::<Test>::on_runtime_upgrade();
+            StorageVersion::new(5).put::<Pallet<Test>>();
+            V5::<Test>::on_runtime_upgrade();
             assert_eq!(unhashed::get_raw(&ChainParameters::<Test>::hashed_key()).unwrap(), b"not touched");
         });
     }

@@ -1,10 +1,12 @@
 //! A runtime with only what this pallet needs.
 
-use crate as pallet_difficulty;
+use crate::{self as pallet_difficulty, NextSnapshot};
 use frame_support::derive_impl;
+use sp_keystore::{testing::MemoryKeystore, KeystoreExt};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
 use weir_primitives::{
     consensus::{Difficulty as Work, PreDigest},
+    finality::Finality,
     interfaces::Epochs,
     parameters::{Consensus, Measurement, Parameters, Token, RULES_VERSION},
     registry::Registry,
@@ -41,7 +43,8 @@ impl Epochs for Uniform {
     }
 
     fn current() -> Epoch {
-        Epoch::uniform(System::block_number(), EPOCH)
+        // Of the block before: in this one nobody was told of a border yet.
+        Epoch::uniform(System::block_number().saturating_sub(1), EPOCH)
     }
 
     #[cfg(feature = "runtime-benchmarks")]
@@ -68,7 +71,7 @@ pub fn parameters() -> Parameters {
             half_life: 600_000,
             initial_difficulty: Work::from(1_000_000),
             floor_difficulty: Work::from(1_000),
-            finality_depth: 8,
+            snapshot_depth: 8,
             boost: 8,
             credit_cap_blocks: 8,
             least_total_bits_per_second: 1_000,
@@ -100,6 +103,13 @@ pub fn parameters() -> Parameters {
             most_joining: 256,
         },
         token: Token { emission_divisor: 10_000, vesting_blocks: 96, full_pay_bits_per_second: 1_000 },
+        finality: Finality {
+            voter_bond: 100 * PLANCK_PER_WEIR,
+            least_voters: 1,
+            reference_bits_per_second: 1_000,
+            epochs_per_set: 1,
+            votes_behind: 4,
+        },
     }
 }
 
@@ -108,7 +118,11 @@ pub fn new_test_ext() -> sp_io::TestExternalities {
     pallet_difficulty::GenesisConfig::<Test> { parameters: Some(parameters()), ..Default::default() }
         .assimilate_storage(&mut storage)
         .unwrap();
-    storage.into()
+    let mut ext = sp_io::TestExternalities::from(storage);
+    ext.register_extension(KeystoreExt::new(MemoryKeystore::new()));
+    // As if the snapshot of the first epoch had been taken, so that those of the others have their numbers.
+    ext.execute_with(|| NextSnapshot::<Test>::put(1));
+    ext
 }
 
 pub fn account(id: u8) -> AccountId {

@@ -161,7 +161,10 @@ mod benchmarks {
         Handover::<T>::kill();
         for number in 0..c {
             let account = bond::<T>(number, some_key(number)?, least + Balance::from(number))?;
-            T::Snapshots::set(&account, rules.least_total_bits_per_second);
+            T::Snapshots::set(
+                &account,
+                rules.least_total_bits_per_second.max(rules.finality.reference_bits_per_second),
+            );
         }
         let before = CurrentSetId::<T>::get();
         #[block]

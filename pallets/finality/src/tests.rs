@@ -181,8 +181,11 @@ fn candidates_without_bandwidth_or_too_few_of_them_change_nothing() {
         put_behind(1, 50);
         put_behind(2, 49);
         assert_eq!(run_to(3 * EPOCH), None);
+        // Enough, but they weigh two fifths of the whole.
         put_behind(2, 50);
-        assert!(run_to(4 * EPOCH).is_some());
+        assert_eq!(run_to(4 * EPOCH), None);
+        put_behind(2, 75);
+        assert!(run_to(5 * EPOCH).is_some());
         assert_eq!(current(), 1);
     });
 }

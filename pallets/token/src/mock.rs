@@ -76,7 +76,7 @@ impl Get<Option<Parameters>> for TestParameters {
                 half_life: 120_000,
                 initial_difficulty: Difficulty::from(1_000),
                 floor_difficulty: Difficulty::from(1),
-                finality_depth: 8,
+                snapshot_depth: 8,
                 boost: 8,
                 credit_cap_blocks: 8,
                 least_total_bits_per_second: 500,
@@ -111,6 +111,13 @@ impl Get<Option<Parameters>> for TestParameters {
                 emission_divisor: DIVISOR.with_borrow(|epochs| epochs * u64::from(EPOCH)),
                 vesting_blocks: 96,
                 full_pay_bits_per_second: 1_000,
+            },
+            finality: weir_primitives::finality::Finality {
+                voter_bond: 100 * weir_primitives::PLANCK_PER_WEIR,
+                least_voters: 1,
+                reference_bits_per_second: 1_000,
+                epochs_per_set: 1,
+                votes_behind: 4,
             },
         })
     }

@@ -1,9 +1,10 @@
 use super::Difficulty;
-use crate::{AccountId, UnixMilliseconds};
+use crate::{finality::MOST_VOTERS, AccountId, BlockNumber, Hash, UnixMilliseconds};
 use alloc::vec::Vec;
 use codec::{Decode, DecodeAll, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_arithmetic::Perbill;
+use sp_consensus_grandpa::{ConsensusLog, GRANDPA_ENGINE_ID};
 use sp_core::{sr25519, U256};
 use sp_runtime::{generic::Digest, generic::DigestItem, traits::Header, ConsensusEngineId};
 
@@ -13,7 +14,7 @@ pub const ENGINE_ID: ConsensusEngineId = *b"pow_";
 /// What a header claims before it is sealed: the pre-runtime digest.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct PreDigest {
-    /// The account that made the block, whose sr25519 key signs it.
+    /// The sr25519 key that signs the block. It is the account that made it, unless that one named another key ([`author_key_payload`]).
     pub author: AccountId,
     /// The base [`Difficulty`], which is also the weight of the block.
     pub base: U256,
@@ -66,6 +67,10 @@ pub enum DigestError {
     MisplacedSeal,
     /// The seal does not decode, or has trailing bytes.
     BadSeal,
+    /// There is more than one announcement that the voters change.
+    TwoChanges,
+    /// What GRANDPA's digest says is no change of the voters, or has trailing bytes.
+    BadChange,
     /// A digest belongs to another engine.
     OtherEngine(ConsensusEngineId),
     /// A digest is of a kind that this chain does not have.
@@ -81,6 +86,8 @@ impl core::fmt::Display for DigestError {
             Self::NoSeal => f.write_str("the header has no seal"),
             Self::MisplacedSeal => f.write_str("the seal is not the last digest"),
             Self::BadSeal => f.write_str("the seal does not decode"),
+            Self::TwoChanges => f.write_str("the header announces two changes of the voters"),
+            Self::BadChange => f.write_str("GRANDPA's digest announces no change of the voters"),
             Self::OtherEngine(id) => write!(f, "a digest belongs to another engine: {id:?}"),
             Self::UnknownItem => f.write_str("a digest is of an unknown kind"),
         }
@@ -104,9 +111,11 @@ pub struct SealedHeader<H: Header> {
 ///
 /// # Errors
 ///
-/// Strict: one pre-runtime digest of [`ENGINE_ID`] without trailing bytes, and beside it only the mark of a runtime upgrade.
+/// Strict: one pre-runtime digest of [`ENGINE_ID`] without trailing bytes, and beside it only the mark of a runtime upgrade and one announcement
+/// of GRANDPA's that the voters change, of as many as there can be, without trailing bytes too.
 pub fn pre_digest_of(digest: &Digest) -> Result<PreDigest, DigestError> {
     let mut found = None;
+    let mut changes = false;
     for item in digest.logs() {
         match item {
             DigestItem::PreRuntime(ENGINE_ID, bytes) => {
@@ -116,6 +125,17 @@ pub fn pre_digest_of(digest: &Digest) -> Result<PreDigest, DigestError> {
                 found = Some(PreDigest::decode_all(&mut bytes.as_slice()).map_err(|_| DigestError::BadPreDigest)?);
             },
             DigestItem::Seal(ENGINE_ID, _) => return Err(DigestError::MisplacedSeal),
+            DigestItem::Consensus(GRANDPA_ENGINE_ID, bytes) => {
+                if changes {
+                    return Err(DigestError::TwoChanges);
+                }
+                changes = true;
+                match ConsensusLog::<BlockNumber>::decode_all(&mut bytes.as_slice()) {
+                    Ok(ConsensusLog::ScheduledChange(change) | ConsensusLog::ForcedChange(_, change))
+                        if change.next_authorities.len() <= MOST_VOTERS as usize => {},
+                    _ => return Err(DigestError::BadChange),
+                }
+            },
             DigestItem::PreRuntime(id, _) | DigestItem::Consensus(id, _) | DigestItem::Seal(id, _) => {
                 return Err(DigestError::OtherEngine(*id))
             },
@@ -149,6 +169,13 @@ pub fn read_header<H: Header>(header: &H) -> Result<SealedHeader<H>, DigestError
 /// What an author signs: `"weir:author:v1" ‖ pre_hash`.
 pub fn author_payload(pre_hash: &[u8]) -> Vec<u8> {
     [b"weir:author:v1", pre_hash].concat()
+}
+
+/// What a key signs to show that it agrees to sign blocks for an account: `"weir:author-key:v1" ‖ genesis ‖ account`.
+pub fn author_key_payload(genesis: Hash, account: &AccountId) -> Vec<u8> {
+    let mut payload = b"weir:author-key:v1".to_vec();
+    (genesis, account).encode_to(&mut payload);
+    payload
 }
 
 /// What the preimage of the search is the SHA3-256 of: `"weir:seal:v1" ‖ pre_hash ‖ signature`.
@@ -196,6 +223,9 @@ mod tests {
 
         assert_eq!(author_payload(&[7; 2]), b"weir:author:v1\x07\x07");
         assert_eq!(&seal_payload(&[7; 2], &seal().signature)[..15], b"weir:seal:v1\x07\x07\x05");
+
+        let payload = author_key_payload(Hash::repeat_byte(9), &AccountId::new([6; 32]));
+        assert_eq!(payload, [b"weir:author-key:v1".as_slice(), &[9; 32], &[6; 32]].concat());
     }
 
     #[test]
@@ -212,6 +242,32 @@ mod tests {
     fn the_mark_of_a_runtime_upgrade_is_no_error() {
         let logs = vec![pre_digest().to_item(), DigestItem::RuntimeEnvironmentUpdated, seal().to_item()];
         assert!(read_header(&header(logs)).is_ok());
+    }
+
+    fn grandpa(log: &ConsensusLog<BlockNumber>) -> DigestItem {
+        DigestItem::Consensus(GRANDPA_ENGINE_ID, log.encode())
+    }
+
+    #[test]
+    fn one_change_of_the_voters_is_no_error_and_anything_else_of_grandpas_is() {
+        let (pre, seal) = (pre_digest().to_item(), seal().to_item());
+        let change = sp_consensus_grandpa::ScheduledChange { next_authorities: vec![], delay: 0 };
+        let (standard, forced) = (ConsensusLog::ScheduledChange(change.clone()), ConsensusLog::ForcedChange(3, change));
+        for log in [&standard, &forced] {
+            assert!(read_header(&header(vec![pre.clone(), grandpa(log), seal.clone()])).is_ok());
+        }
+        let two = vec![pre.clone(), grandpa(&standard), grandpa(&forced), seal.clone()];
+        assert_eq!(error(two), DigestError::TwoChanges);
+        for log in [ConsensusLog::OnDisabled(1), ConsensusLog::Pause(1), ConsensusLog::Resume(1)] {
+            assert_eq!(error(vec![pre.clone(), grandpa(&log), seal.clone()]), DigestError::BadChange);
+        }
+        let key = sp_core::ed25519::Public::from_raw([1; 32]);
+        let crowd = vec![(key.into(), 1); MOST_VOTERS as usize + 1];
+        let crowd =
+            ConsensusLog::ScheduledChange(sp_consensus_grandpa::ScheduledChange { next_authorities: crowd, delay: 0 });
+        assert_eq!(error(vec![pre.clone(), grandpa(&crowd), seal.clone()]), DigestError::BadChange);
+        let long = DigestItem::Consensus(GRANDPA_ENGINE_ID, [standard.encode(), vec![0]].concat());
+        assert_eq!(error(vec![pre, long, seal]), DigestError::BadChange);
     }
 
     #[test]

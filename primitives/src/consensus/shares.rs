@@ -1,8 +1,11 @@
 //! The shares of authors in the snapshots of guaranteed bandwidth, without a snapshot being taken.
 //!
-//! The share of an author in the snapshot of an epoch is the guaranteed bandwidth of the providers that name it, if it made a block in the
-//! epoch before, and nothing else; the whole is the sum of that over all authors. Nobody is visited for it when an epoch begins: both change only
-//! when the bandwidth behind an author does, which tells so for the next epoch, and when an author makes its first block of an epoch.
+//! The share of an author in a snapshot is the guaranteed bandwidth of the providers that name it, if it made a block since the snapshot before,
+//! and nothing else; the whole is the sum of that over all authors. Nobody is visited for it when a snapshot is taken: both change only when the
+//! bandwidth behind an author does, which tells so for the next snapshot, and when an author makes its first block after a snapshot.
+//!
+//! A snapshot is taken at the start of each epoch, unless the one before still waits to be proven final. So what is called an epoch below is the
+//! time from one snapshot to the next: an epoch of the chain, or several of them while finality stands still.
 
 use crate::{versions::Versions, EpochIndex};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};

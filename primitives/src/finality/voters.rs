@@ -9,8 +9,11 @@
 //! # Beware
 //!
 //! Splitting gains nothing as long as all who stand have a seat. Beside more of them, whoever outweighs each in many identities takes their seats, and
-//! the bonds of those without one go on to count in everybody's share. Nothing asks how much a set weighs: who is alone in having bandwidth is
-//! elected alone.
+//! the bonds of those without one go on to count in everybody's share.
+//!
+//! A candidate without a block in an epoch has no bandwidth behind it. So whoever keeps all others out of the blocks of one epoch stands alone; that the
+//! candidates must weigh half of the whole together costs him half of all bonds. It costs the chain the change of voters for as long as half of all
+//! bonds have no bandwidth behind them, whoever holds them: then the old set stays.
 
 use super::{Finality, VoterKey, MOST_VOTERS};
 use crate::{AccountId, Balance};
@@ -23,6 +26,8 @@ use sp_core::U256;
 pub const WHOLE: u64 = 1_000_000_000_000;
 /// How much of its share of bonds somebody with the reference's bandwidth could have counted.
 const BANDWIDTH_FACTOR: u128 = 4;
+/// The least that all candidates must weigh together for there to be a new set.
+const LEAST_TOGETHER: u64 = WHOLE / 2;
 
 /// Somebody who stands for election, with its bond held and a block made in the epoch before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,25 +54,33 @@ pub struct Voter {
 }
 
 /// Chooses the voters of the next set, in the order of their weights, the heaviest first; of equally heavy ones that with the lower
-/// account. None if they would be fewer than allowed, or all who stand have less than `least_total` bits per second behind them together: then the
-/// old set stays.
+/// account. None if they would be fewer than allowed, or all who stand have less than `least_total` bits per second behind them together or weigh less
+/// than half of the whole: then the old set stays.
 pub fn elect(candidates: Vec<Candidate>, rules: &Finality, least_total_bits_per_second: u64) -> Option<Vec<Voter>> {
-    let bonds = candidates.iter().filter(|it| it.bond >= rules.voter_bond).fold(0u128, |sum, it| {
-        // There is less than 2^128 planck of everything.
-        sum.saturating_add(it.bond)
-    });
-    let weighed =
-        candidates.into_iter().filter(|it| it.bond >= rules.voter_bond).map(|it| (weight(&it, bonds, rules), it));
-    let mut weighed: Vec<_> = weighed.filter(|(weight, _)| *weight > 0).collect();
-    weighed.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.account.cmp(&other.account)));
+    let mut standing = in_order(candidates, rules);
     // Of all who could vote: a crowd of equal ones, of whom a part has seats, is no small network.
-    let total = weighed.iter().fold(0u128, |sum, (_, it)| sum.saturating_add(it.bits_per_second.into()));
-    weighed.truncate(usize::try_from(MOST_VOTERS).unwrap_or(usize::MAX));
-    let count = u32::try_from(weighed.len()).unwrap_or(u32::MAX);
-    if count < rules.least_voters.max(1) || total < u128::from(least_total_bits_per_second) {
+    let bits_per_second = standing.iter().fold(0u128, |sum, (_, it)| sum.saturating_add(it.bits_per_second.into()));
+    let together = standing.iter().fold(0u64, |sum, (weight, _)| sum.saturating_add(*weight));
+    standing.truncate(usize::try_from(MOST_VOTERS).unwrap_or(usize::MAX));
+    let count = u32::try_from(standing.len()).unwrap_or(u32::MAX);
+    if count < rules.least_voters.max(1)
+        || bits_per_second < u128::from(least_total_bits_per_second)
+        || together < LEAST_TOGETHER
+    {
         return None;
     }
-    Some(weighed.into_iter().map(|(weight, it)| Voter { account: it.account, key: it.key, weight }).collect())
+    Some(standing.into_iter().map(|(weight, it)| Voter { account: it.account, key: it.key, weight }).collect())
+}
+
+/// The candidates that weigh something, with their weights, the heaviest first.
+fn in_order(candidates: Vec<Candidate>, rules: &Finality) -> Vec<(u64, Candidate)> {
+    let bonded = candidates.into_iter().filter(|it| it.bond >= rules.voter_bond).collect::<Vec<_>>();
+    // There is less than 2^128 planck of everything.
+    let bonds = bonded.iter().fold(0u128, |sum, it| sum.saturating_add(it.bond));
+    let weighed = bonded.into_iter().map(|it| (weight(&it, bonds, rules), it));
+    let mut standing = weighed.filter(|(weight, _)| *weight > 0).collect::<Vec<_>>();
+    standing.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.account.cmp(&other.account)));
+    standing
 }
 
 /// What a candidate weighs where all candidates have bonded this much together.
@@ -94,9 +107,18 @@ mod tests {
         votes_behind: 4,
     };
 
+    /// Of a network in which 10 bits per second are enough for the whole of one's bond.
+    const SMALL: Finality = Finality { reference_bits_per_second: 40, ..RULES };
+
     fn candidate(id: u8, bond: Balance, bits_per_second: u64) -> Candidate {
         let key = sp_core::ed25519::Public::unchecked_from([id; 32]).into();
         Candidate { account: AccountId::new([id; 32]), key, bond, bits_per_second }
+    }
+
+    /// What each candidate weighs, whether or not they are enough for a set.
+    fn weighed(candidates: &[Candidate]) -> Vec<Voter> {
+        let standing = in_order(candidates.to_vec(), &RULES).into_iter();
+        standing.map(|(weight, it)| Voter { account: it.account, key: it.key, weight }).collect()
     }
 
     fn first_byte(account: &AccountId) -> u8 {
@@ -123,9 +145,10 @@ mod tests {
         #[test]
         fn voters_are_the_heaviest_in_order_each_once_and_none_weighs_nothing(candidates in some_candidates()) {
             let Some(voters) = elect(candidates.clone(), &RULES, 0) else {
-                prop_assert!(candidates.iter().all(|it| it.bits_per_second == 0 || it.bond == 0));
+                prop_assert!(total(&weighed(&candidates)) < WHOLE / 2);
                 return Ok(());
             };
+            prop_assert!(total(&weighed(&candidates)) >= WHOLE / 2);
             prop_assert!(voters.len() <= 64 && voters.iter().all(|voter| voter.weight > 0));
             prop_assert!(voters.windows(2).all(|two| (two[1].weight, &two[0].account) <= (two[0].weight, &two[1].account)
                 || two[0].weight > two[1].weight));
@@ -152,23 +175,22 @@ mod tests {
                 left -= bits;
                 candidate(200 + part, bond / count, bits)
             });
-            let many = others.iter().cloned().chain(split).collect();
+            let many = others.iter().cloned().chain(split).collect::<Vec<_>>();
             let ids: Vec<u8> = (200..200 + parts).collect();
-            let of = |candidates| elect(candidates, &RULES, 0).map_or(0, |voters| weight_of(&voters, &ids));
-            prop_assert!(of(many) <= of(one) + u64::from(parts));
+            let of = |candidates: &[Candidate]| weight_of(&weighed(candidates), &ids);
+            prop_assert!(of(&many) <= of(&one) + u64::from(parts));
         }
 
         #[test]
         fn lines_lent_to_others_take_no_vote_away(candidates in some_candidates(), lent in 1u64..1_000_000_000) {
             let candidates = &candidates[..candidates.len().min(60)];
-            let before = elect(candidates.to_vec(), &RULES, 0);
+            let before = weighed(candidates);
             let mut after = candidates.to_vec();
             after[0].bits_per_second += lent;
-            let after = elect(after, &RULES, 0);
+            let after = weighed(&after);
             for it in &candidates[1..] {
                 let ids = [first_byte(&it.account)];
-                let of = |set: &Option<Vec<Voter>>| set.as_ref().map_or(0, |voters| weight_of(voters, &ids));
-                prop_assert_eq!(of(&before), of(&after));
+                prop_assert_eq!(weight_of(&before, &ids), weight_of(&after, &ids));
             }
         }
     }
@@ -178,7 +200,7 @@ mod tests {
         let rich = candidate(1, 1_000_000, 0);
         let fast = candidate(2, 99, 1_000_000);
         let both = candidate(3, 100, 1);
-        let voters = elect(vec![rich, fast, both], &RULES, 0).unwrap();
+        let voters = weighed(&[rich, fast, both]);
         // 100 of 1 000 100 of the bonds, and 4 of 1 000 000 of the reference: a bond below the least one is not counted either.
         assert_eq!(voters.iter().map(|it| (first_byte(&it.account), it.weight)).collect::<Vec<_>>(), [(3, 4_000_000)]);
     }
@@ -190,26 +212,47 @@ mod tests {
     }
 
     #[test]
+    fn who_keeps_all_others_out_of_the_blocks_is_not_elected_alone_with_less_than_half_of_the_bonds() {
+        let kept_out = || (10..50).map(|id| candidate(id, 100, 0));
+        let with = |bond| elect(kept_out().chain([candidate(1, bond, 1_000_000)]).collect(), &RULES, 0);
+        assert_eq!(with(3_999), None);
+        assert!(with(4_000).is_some_and(|voters| voters.len() == 1));
+        // Nor in many identities.
+        let many =
+            |each| elect(kept_out().chain((60..100).map(|id| candidate(id, each, 1_000_000))).collect(), &RULES, 0);
+        assert_eq!(many(99), None);
+        assert!(many(100).is_some());
+    }
+
+    #[test]
+    fn bonds_without_bandwidth_keep_the_old_set_only_with_half_of_all() {
+        let voting = || (10..50).map(|id| candidate(id, 100, 1_000_000));
+        let beside = |bond| elect(voting().chain([candidate(1, bond, 0)]).collect(), &RULES, 0);
+        assert!(beside(3_900).is_some());
+        assert_eq!(beside(4_100), None);
+    }
+
+    #[test]
     fn a_set_that_is_too_small_or_has_too_little_behind_it_is_none() {
         let two = || vec![candidate(1, 100, 10), candidate(2, 100, 10)];
-        let rules = Finality { least_voters: 3, ..RULES };
+        let rules = Finality { least_voters: 3, ..SMALL };
         assert_eq!(elect(two(), &rules, 0), None);
-        assert_eq!(elect(two(), &RULES, 21), None);
-        assert!(elect(two(), &RULES, 20).is_some());
-        assert_eq!(elect(vec![], &Finality { least_voters: 0, ..RULES }, 0), None);
+        assert_eq!(elect(two(), &SMALL, 21), None);
+        assert!(elect(two(), &SMALL, 20).is_some());
+        assert_eq!(elect(vec![], &Finality { least_voters: 0, ..SMALL }, 0), None);
     }
 
     #[test]
     fn the_bandwidth_of_those_without_a_seat_counts_for_there_being_a_set() {
         let crowd = |count| (0..count).map(|id| candidate(id, 100, 10)).collect();
-        assert!(elect(crowd(200), &RULES, 2_000).is_some_and(|voters| voters.len() == 64));
-        assert_eq!(elect(crowd(200), &RULES, 2_001), None);
+        assert!(elect(crowd(200), &SMALL, 2_000).is_some_and(|voters| voters.len() == 64));
+        assert_eq!(elect(crowd(200), &SMALL, 2_001), None);
     }
 
     #[test]
     fn of_equally_heavy_candidates_those_with_the_lower_accounts_vote() {
         let candidates = (0..100).rev().map(|id| candidate(id, 100, 10)).collect();
-        let voters = elect(candidates, &RULES, 0).unwrap();
+        let voters = elect(candidates, &SMALL, 0).unwrap();
         assert_eq!(voters.iter().map(|it| first_byte(&it.account)).collect::<Vec<_>>(), (0..64).collect::<Vec<_>>());
     }
 

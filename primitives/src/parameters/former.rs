@@ -2,7 +2,7 @@
 //! they become.
 
 use super::{Consensus, Measurement, Parameters, Token, RULES_VERSION};
-use crate::{consensus::Difficulty, registry::Registry, Balance, BlockNumber, Milliseconds};
+use crate::{consensus::Difficulty, finality::Finality, registry::Registry, Balance, BlockNumber, Milliseconds};
 use codec::{Decode, Encode};
 
 /// How far ahead a block may be dated on chains from before version 2, where it was a constant of the node.
@@ -39,6 +39,19 @@ pub struct V3 {
     pub consensus: Consensus,
     /// Bandwidth.
     pub measurement: MeasurementV3,
+    /// Money.
+    pub token: Token,
+}
+
+/// Version 4: each node decides by depth what is final.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct V4 {
+    /// Block production.
+    pub consensus: Consensus,
+    /// Bandwidth.
+    pub measurement: Measurement,
+    /// Who takes part.
+    pub registry: Registry,
     /// Money.
     pub token: Token,
 }
@@ -80,6 +93,12 @@ pub struct MeasurementV3 {
 const NOTICE_BLOCKS: Milliseconds = 3;
 /// What each challenger of such chains serves: what its agent served if it was told nothing else.
 const FORMER_CLASS_BITS_PER_SECOND: u64 = 1_000_000_000;
+/// What a voter of a chain from before version 5 bonds, as a multiple of what a challenger does.
+const VOTER_BOND_FACTOR: Balance = 100;
+/// How few voters are no set on such chains.
+const LEAST_VOTERS: u32 = 3;
+/// How many blocks behind the best one votes go on such chains.
+const VOTES_BEHIND: BlockNumber = 8;
 /// How many providers can join in an epoch of such chains.
 const MOST_JOINING: u32 = 256;
 
@@ -124,7 +143,7 @@ impl From<V1> for V2 {
                 half_life: consensus.half_life,
                 initial_difficulty: consensus.initial_difficulty,
                 floor_difficulty: consensus.floor_difficulty,
-                finality_depth: consensus.finality_depth,
+                snapshot_depth: consensus.finality_depth,
                 boost: consensus.boost,
                 credit_cap_blocks: consensus.credit_cap_blocks,
                 least_total_bits_per_second: consensus.least_total_bits_per_second,
@@ -147,7 +166,7 @@ impl From<V2> for V3 {
     }
 }
 
-impl From<V3> for Parameters {
+impl From<V3> for V4 {
     /// A chain keeps its prices; challengers are admitted at once, as they were.
     fn from(old: V3) -> Self {
         let V3 { consensus, measurement: old, token } = old;
@@ -178,7 +197,29 @@ impl From<V3> for Parameters {
             class_bits_per_second: FORMER_CLASS_BITS_PER_SECOND,
             most_joining: MOST_JOINING,
         };
-        Self { version: RULES_VERSION, consensus, measurement, registry, token }
+        Self { consensus, measurement, registry, token }
+    }
+}
+
+impl From<V4> for Parameters {
+    /// Voters bond a hundred times what challengers do; nobody can be one before governance named the first set.
+    fn from(old: V4) -> Self {
+        let V4 { mut consensus, measurement, registry, token } = old;
+        consensus.credit_cap_blocks = consensus.credit_cap_blocks.min(consensus.snapshot_depth);
+        let finality = Finality {
+            voter_bond: registry.challenger_bond.saturating_mul(VOTER_BOND_FACTOR).max(1),
+            least_voters: LEAST_VOTERS,
+            reference_bits_per_second: consensus.least_total_bits_per_second.max(1),
+            epochs_per_set: 1,
+            votes_behind: VOTES_BEHIND,
+        };
+        Self { version: RULES_VERSION, consensus, measurement, registry, token, finality }
+    }
+}
+
+impl From<V3> for Parameters {
+    fn from(old: V3) -> Self {
+        V4::from(old).into()
     }
 }
 

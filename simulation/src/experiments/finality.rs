@@ -10,13 +10,9 @@ use crate::random::lognormal;
 use rand_chacha::ChaCha8Rng;
 use sp_core::{crypto::UncheckedFrom, ed25519};
 use weir_primitives::{
-    finality::{
-        voters::{Candidate, Voter},
-        Finality,
-    },
-    AccountId, Balance, PLANCK_PER_WEIR,
+    finality::voters::{Candidate, Voter},
+    AccountId, Balance,
 };
-use weir_runtime::genesis;
 
 /// All experiments on finality.
 pub const FINALITY: [Experiment; 3] = [
@@ -24,17 +20,6 @@ pub const FINALITY: [Experiment; 3] = [
     Experiment { name: "offline", run: offline::run },
     Experiment { name: "depth", run: depth::run },
 ];
-
-/// The rule as public networks are to have it.
-fn preset() -> Finality {
-    Finality {
-        voter_bond: 10_000 * PLANCK_PER_WEIR,
-        least_voters: 16,
-        reference_bits_per_second: genesis::testnet().consensus.least_total_bits_per_second,
-        epochs_per_set: 24,
-        votes_behind: 8,
-    }
-}
 
 /// Parts of a whole that are lognormal.
 fn parts(count: usize, sigma: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {

@@ -1,7 +1,8 @@
 //! The chance that a fork, mined in secret, overtakes a chain that shows a number of confirmations.
 //!
-//! The fork replaces the public chain when honest miners would follow it and could import it. Below what is depth-finalized
-//! nobody follows any more.
+//! The fork replaces the public chain when honest miners would follow it and could import it. It is given up when the public
+//! chain has grown for as long as a snapshot waits: nobody follows what leaves the chain below a final block, and if voters
+//! are there, blocks are final long before.
 
 use super::{equal, Outcome, AUTHORS, BANDWIDTH, HASH_RATE};
 use crate::{
@@ -64,7 +65,7 @@ impl Attacker {
         let dates = start.rules.dates;
         let mut overtaken = vec![false; confirmations.len()];
         let mut now = start.now;
-        while public.number <= start.number + start.rules.finality_depth {
+        while public.number <= start.number + start.rules.snapshot_depth {
             let (public_at, public_author) = public.search(0..AUTHORS, 1.0, public.search_from(now), rng);
             // What is not shown need not wait until others may search on it.
             let (private_at, private_author) = private.search(self.authors(), 1.0, now, rng);

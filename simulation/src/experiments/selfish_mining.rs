@@ -160,8 +160,8 @@ impl Race {
     fn pool_reacts(&mut self) {
         let fork_choice = self.withholding.fork_choice;
         self.shown = None;
-        // What is deeper than finality is not taken back, however heavy the other branch is.
-        let may_wait = self.honest_since + 1 < self.public.rules.finality_depth as usize;
+        // What is final is not taken back, however heavy the other branch is. Nobody withholds for longer than a snapshot waits.
+        let may_wait = self.honest_since + 1 < self.public.rules.snapshot_depth as usize;
         if may_wait && self.wins(self.public.next_head()) {
             return;
         }

@@ -12,11 +12,13 @@ use syn::{File, Item, ItemStruct};
 const SOURCE: &str = include_str!("../../../primitives/src/parameters.rs");
 /// Where the section of the registry stands.
 const REGISTRY: &str = include_str!("../../../primitives/src/registry.rs");
+/// Where that of finality stands.
+const FINALITY: &str = include_str!("../../../primitives/src/finality.rs");
 
 const INTRODUCTION: &str = "\
 What a chain fixes at genesis, and the values on each preset of the runtime. The structure is `Parameters` in
 `primitives/src/parameters.rs`, where `Parameters::check` has the rules across parameters; that of `registry` is in
-`primitives/src/registry.rs`, and the values stand in `runtime/src/genesis.rs`. What can be tuned while a chain runs, and how far, is in
+`primitives/src/registry.rs`, that of `finality` in `primitives/src/finality.rs`, and the values stand in `runtime/src/genesis.rs`. What can be tuned while a chain runs, and how far, is in
 `runtime/src/tunables.rs`. Names are those of a chain spec, below `genesis.runtimeGenesis.patch.difficulty.parameters`, and of the
 answer of `weir_parameters`. In both, difficulties are hexadecimal strings.";
 
@@ -24,6 +26,7 @@ answer of `weir_parameters`. In both, difficulties are hexadecimal strings.";
 pub fn page() -> Result<Page> {
     let mut file: File = syn::parse_str(SOURCE)?;
     file.items.extend(syn::parse_str::<File>(REGISTRY)?.items);
+    file.items.extend(syn::parse_str::<File>(FINALITY)?.items);
     let presets = presets()?;
     let root = structure(&file, "Parameters").ok_or("primitives/src/parameters.rs has no structure Parameters")?;
     let mut body = String::new();

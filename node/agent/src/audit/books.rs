@@ -94,10 +94,18 @@ pub enum Event {
         account: AccountId,
         payee: Option<AccountId>,
     },
+    /// Another key signs an account's blocks from the next one on.
+    AuthorKeySet {
+        account: AccountId,
+        key: Option<AccountId>,
+    },
     SnapshotTaken {
-        epoch: EpochIndex,
-        from: BlockNumber,
+        snapshot: u32,
         total: u128,
+    },
+    SnapshotProven {
+        snapshot: u32,
+        from: BlockNumber,
     },
     EpochBudget {
         epoch: EpochIndex,
@@ -154,7 +162,7 @@ pub struct Block {
     pub number: BlockNumber,
     /// Its hash.
     pub hash: [u8; 32],
-    /// Who made it.
+    /// The key that signs it.
     pub author: AccountId,
     /// Its date.
     pub timestamp: u64,
@@ -262,6 +270,14 @@ struct Capacity {
     owed: U256,
 }
 
+/// A snapshot that waits to be proven final.
+struct Taken {
+    snapshot: u32,
+    number: BlockNumber,
+    shares: BTreeMap<AccountId, u64>,
+    total: u128,
+}
+
 struct Snapshot {
     from: BlockNumber,
     shares: BTreeMap<AccountId, u64>,
@@ -307,7 +323,10 @@ pub struct Books {
     prices: Prices,
     capacity: BTreeMap<AccountId, Capacity>,
     duties: BTreeMap<AccountId, Duties>,
-    made: BTreeMap<AccountId, BTreeSet<EpochIndex>>,
+    /// After how many snapshots each author made blocks.
+    made: BTreeMap<AccountId, BTreeSet<u32>>,
+    taken_snapshots: u32,
+    waiting: Option<Taken>,
     snapshots: Vec<Snapshot>,
     credit: BTreeMap<AccountId, u128>,
     looked: Looked,
@@ -316,6 +335,8 @@ pub struct Books {
     /// Rewards of this block for capacity and duties that nothing has explained yet.
     unexplained: Vec<Reward>,
     payees: BTreeMap<AccountId, AccountId>,
+    /// For which accounts keys sign.
+    signs_for: BTreeMap<AccountId, AccountId>,
     timestamp: u64,
     block_rewards: u32,
 }
@@ -345,6 +366,8 @@ impl Books {
             capacity: BTreeMap::new(),
             duties: BTreeMap::new(),
             made: BTreeMap::new(),
+            taken_snapshots: 0,
+            waiting: None,
             snapshots: Vec::new(),
             credit: BTreeMap::new(),
             looked: Looked::default(),
@@ -352,6 +375,7 @@ impl Books {
             number: 0,
             unexplained: Vec::new(),
             payees: BTreeMap::new(),
+            signs_for: BTreeMap::new(),
             timestamp: 0,
             block_rewards: 0,
         };
@@ -409,6 +433,9 @@ impl Books {
 
     /// Takes the next block.
     pub fn take(&mut self, block: &Block) {
+        // The account whose block it is, whatever happens to its key in it.
+        let author = self.signs_for.get(&block.author).unwrap_or(&block.author).clone();
+        let block = &Block { author, ..block.clone() };
         self.number = block.number;
         self.timestamp = block.timestamp;
         self.block_rewards = 0;
@@ -417,7 +444,10 @@ impl Books {
             self.epoch += 1;
         }
         self.take_credit(block);
-        self.made.entry(block.author.clone()).or_default().insert(self.epoch);
+        // The block that takes a snapshot is the first one after it.
+        let takes_snapshot = block.events.iter().any(|(_, event)| matches!(event, Event::SnapshotTaken { .. }));
+        self.taken_snapshots += u32::from(takes_snapshot);
+        self.made.entry(block.author.clone()).or_default().insert(self.taken_snapshots);
         self.take_date(block);
         let started = block.events.iter().find_map(|(_, event)| match event {
             Event::EpochStarted { index, first, blocks, .. } => Some((*index, *first, *blocks)),
@@ -503,11 +533,11 @@ impl Books {
                 self.expect("the epoch", *index, self.epoch);
                 self.expect("the first block of the epoch", *first, if *index == 0 { 0 } else { self.number });
                 self.epoch_end = first.saturating_add(*blocks);
+                let takes_one = block.events.iter().any(|(_, event)| matches!(event, Event::SnapshotTaken { .. }));
+                self.expect("whether the epoch begins with a snapshot", takes_one, self.waiting.is_none());
             },
-            Event::SnapshotTaken { epoch, from, total } => {
-                self.expect("the epoch of a snapshot", *epoch, self.epoch);
-                self.snapshot(*epoch, *from, *total);
-            },
+            Event::SnapshotTaken { snapshot, total } => self.take_snapshot(*snapshot, *total, started.is_some()),
+            Event::SnapshotProven { snapshot, from } => self.prove_snapshot(*snapshot, *from),
             Event::EpochBudget { per_block, capacity, scheduled, .. } => {
                 let Some((_, _, blocks)) = started else {
                     return self.differ("a budget without an epoch");
@@ -583,6 +613,12 @@ impl Books {
                 self.payees.remove(account);
                 if let Some(payee) = payee.as_ref().filter(|payee| *payee != account) {
                     self.payees.insert(account.clone(), payee.clone());
+                }
+            },
+            Event::AuthorKeySet { account, key } => {
+                self.signs_for.retain(|_, owner| owner != account);
+                if let Some(key) = key {
+                    self.signs_for.insert(key.clone(), account.clone());
                 }
             },
             Event::RewardLost { reason: Reason::Capacity | Reason::Duties, .. } => {
@@ -1015,12 +1051,17 @@ impl Books {
 
     // Credit.
 
-    fn snapshot(&mut self, epoch: EpochIndex, from: BlockNumber, total: u128) {
+    fn take_snapshot(&mut self, snapshot: u32, total: u128, begins_epoch: bool) {
+        let (epoch, before) = (self.epoch, self.taken_snapshots.saturating_sub(1));
+        self.expect("the number of a snapshot", snapshot, before);
+        if !begins_epoch {
+            self.differ("a snapshot was taken in the middle of an epoch");
+        }
         let mut shares = BTreeMap::new();
         for provider in self.providers.iter().filter(|it| it.is_active(epoch)) {
             let Some(Some(author)) = provider.author.at(epoch) else { continue };
-            let made =
-                epoch.checked_sub(1).is_some_and(|it| self.made.get(author).is_some_and(|made| made.contains(&it)));
+            // Since the snapshot before this one; before the first there is nothing.
+            let made = before > 0 && self.made.get(author).is_some_and(|made| made.contains(&before));
             if made {
                 *shares.entry(author.clone()).or_insert(0) += provider.guaranteed_in(epoch);
             }
@@ -1030,8 +1071,17 @@ impl Books {
         }
         let own: u128 = shares.values().map(|share: &u64| u128::from(*share)).sum();
         self.expect("the bandwidth behind all authors", total, own);
-        self.expect("from when on it counts", from, self.number + self.parameters.consensus.finality_depth + 1);
-        self.snapshots.push(Snapshot { from, shares, total: own });
+        self.waiting = Some(Taken { snapshot, number: self.number, shares, total: own });
+    }
+
+    fn prove_snapshot(&mut self, snapshot: u32, from: BlockNumber) {
+        let Some(Taken { snapshot: waiting, number, shares, total }) = self.waiting.take() else {
+            return self.differ("a snapshot was proven final that nobody took");
+        };
+        self.expect("which snapshot was proven final", snapshot, waiting);
+        let deep = number.saturating_add(self.parameters.consensus.snapshot_depth);
+        self.expect("from when on a snapshot counts", from, deep.max(self.number).saturating_add(1));
+        self.snapshots.push(Snapshot { from, shares, total });
     }
 
     /// The credit of an author after the gain of a block.

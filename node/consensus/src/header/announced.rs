@@ -2,7 +2,7 @@
 
 use crate::{
     clock,
-    finality::depth::is_below_finality,
+    finality::below::is_below_finality,
     header::{
         error::Rejection,
         our_best::OurBestReader,

@@ -5,7 +5,7 @@ use sc_consensus::{BlockImportParams, StateAction, StorageChanges};
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
 use sp_consensus::{BlockOrigin, Environment, Proposal, ProposeArgs, Proposer};
-use sp_core::sr25519;
+use sp_core::{crypto::ByteArray, sr25519};
 use sp_inherents::InherentDataProvider;
 use sp_keystore::KeystorePtr;
 use sp_runtime::{
@@ -70,7 +70,7 @@ impl Body {
     }
 }
 
-/// Builds a block of an author on the best one, and signs it.
+/// Builds a block of an author on the best one, and signs it with the key that signs for the author there.
 pub(super) async fn build<Block, C, E>(
     client: &C,
     environment: &mut E,
@@ -88,9 +88,13 @@ where
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let best = client.info().best_hash;
     let Some(parent) = client.header(best).map_err(|error| text(&error))? else { return Ok(Built::Nothing) };
+    let key = client.runtime_api().author_key(best, author.clone()).map_err(|error| text(&error))?;
+    if !keystore.has_keys(&[(key.to_raw_vec(), KEY_TYPE)]) {
+        return Err(format!("the key that signs blocks for {author} is {key}, which is not in the keystore"));
+    }
     let next = client
         .runtime_api()
-        .next_block(best, author.clone())
+        .next_block(best, key.clone())
         .map_err(|error| text(&error))?
         .ok_or("the chain has no parameters")?;
     let dates = next.rules.dates();
@@ -100,7 +104,7 @@ where
     let Some(timestamp) = date(dates, parent_date, now) else {
         return Ok(Built::Rest(Duration::from_millis(dates.search_from(parent_date).saturating_sub(now).max(1))));
     };
-    let claims = PreDigest { author: author.clone(), base: next.base.0, credit: next.spendable, timestamp };
+    let claims = PreDigest { author: key, base: next.base.0, credit: next.spendable, timestamp };
 
     let inherent_data = sp_timestamp::InherentDataProvider::new(claims.timestamp.into())
         .create_inherent_data()
@@ -121,7 +125,7 @@ where
     let signature = keystore
         .sr25519_sign(KEY_TYPE, &key, &author_payload(proposal.block.header().hash().as_ref()))
         .map_err(|error| text(&error))?
-        .ok_or("the author's key is no longer in the keystore")?;
+        .ok_or("the key that signed is no longer in the keystore")?;
     Ok(Built::Template(Box::new(Template { id, parent: best, claims, rules: next.rules, proposal, signature })))
 }
 

@@ -4,12 +4,14 @@ use crate::Chain;
 use codec::Encode;
 use pallet_bandwidth::types::{Batch, Plan, Results, SignedReport, Window};
 use sc_client_api::{Backend as _, TrieCacheContext};
-use serde_json::Value;
+use serde_json::{json, Value};
 use sp_core::{ed25519, Pair};
 use sp_io::TestExternalities;
+use sp_keyring::Ed25519Keyring;
 use sp_runtime::{BoundedVec, Storage};
 use std::{collections::HashMap, net::Ipv6Addr};
 use weir_primitives::{
+    finality::VoterKey,
     interfaces::Participants,
     measurement::{
         challenge::{batch_payload, commitment_payload, member_payload, MemberReport, LATEST_US},
@@ -197,6 +199,8 @@ fn with_challengers(population: &Population) -> Storage {
     let providers = population.providers.len() as u32;
     parameters["registry"]["mostJoining"] = providers.max(1).into();
     (population.change)(parameters);
+    let alice = Ed25519Keyring::Alice;
+    patch["finality"]["voters"] = json!([[alice.to_account_id(), VoterKey::from(alice.public())]]);
     let balances = patch["balances"]["balances"].as_array_mut().unwrap();
     let authors = sp_keyring::Sr25519Keyring::well_known().map(|key| key.to_account_id());
     let everybody = (0..providers).map(provider).chain((0..population.challengers).map(challenger)).chain(authors);

@@ -9,14 +9,17 @@ use sc_block_builder::BlockBuilderBuilder;
 use sc_client_db::{BlocksPruning, DatabaseSettings, DatabaseSource};
 use sc_consensus::{
     import_single_block, BlockImport, BlockImportError, BlockImportParams, BlockImportStatus, ForkChoiceStrategy,
-    IncomingBlock, StateAction,
+    IncomingBlock, JustificationImport, StateAction,
 };
 use sc_network_types::PeerId;
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
-use sp_consensus::{BlockOrigin, SyncOracle};
+use sp_consensus::BlockOrigin;
+use sp_consensus_grandpa::{
+    localized_payload, AuthorityPair, Commit, GrandpaApi, GrandpaJustification, Precommit, SetId, GRANDPA_ENGINE_ID,
+};
 use sp_core::{sr25519, storage::well_known_keys, Pair, U256};
-use sp_keyring::Sr25519Keyring;
+use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 use sp_runtime::{
     generic::Digest,
     generic::Era,
@@ -27,13 +30,15 @@ use std::{
     collections::HashMap,
     path::Path,
     sync::{Arc, LazyLock, Mutex, OnceLock},
+    time::Duration,
 };
 use weir_consensus::{
+    finality::{heaviest::Heaviest, votes::Recent},
     header::{our_best::OurBestReader, verifier::Verifier},
     import::{
         bad_blocks::BadBlocks,
         execute::{Cold, ColdExecution},
-        weight, Import, Oracle, Settings,
+        weight, Import, Settings,
     },
     sync::{
         parallel::Strategy,
@@ -46,7 +51,7 @@ use weir_consensus::{
 use weir_primitives::{
     consensus::{author_payload, seal_payload, Difficulty, PreDigest, Seal, Work},
     parameters::{Consensus, Parameters},
-    runtime_api::ConsensusApi,
+    runtime_api::{ConsensusApi, FinalityApi},
     Hash,
 };
 use weir_runtime::{
@@ -63,8 +68,8 @@ pub const CANONICALIZATION_DELAY: u64 = 4_096;
 pub use weir_consensus::import::TRIE_CACHE_BYTES;
 pub const ROCKSDB_CACHE_MIB: usize = 128;
 
-/// The depth at which the chains of these tests finalize.
-pub const FINALITY_DEPTH: u32 = 4;
+/// How many blocks the snapshots of these tests wait at the least.
+pub const SNAPSHOT_DEPTH: u32 = 4;
 /// The base difficulty of their first blocks: quick to mine, and enough that a wrong nonce is seen to be wrong.
 pub const FIRST_DIFFICULTY: u64 = 64;
 
@@ -82,8 +87,8 @@ fn genesis() -> sp_core::storage::Storage {
             let preset = weir_runtime::genesis::get_preset(&"development".into()).unwrap();
             let mut patch: serde_json::Value = serde_json::from_slice(&preset).unwrap();
             let consensus = &mut patch["difficulty"]["parameters"]["consensus"];
-            consensus["finalityDepth"] = FINALITY_DEPTH.into();
-            consensus["creditCapBlocks"] = FINALITY_DEPTH.into();
+            consensus["snapshotDepth"] = SNAPSHOT_DEPTH.into();
+            consensus["creditCapBlocks"] = SNAPSHOT_DEPTH.into();
             consensus["initialDifficulty"] = format!("{FIRST_DIFFICULTY:#x}").into();
             consensus["floorDifficulty"] = "0x8".into();
             let mut storage = sc_chain_spec::GenesisConfigBuilderRuntimeCaller::<'_, ()>::new(wasm)
@@ -130,8 +135,6 @@ impl Sealed {
 /// What a chain may be given instead of the usual.
 #[derive(Default)]
 pub struct Options<'a> {
-    /// Nothing is finalized on a lighter chain.
-    pub minimum_weight: U256,
     /// The state before its first block, instead of that of the preset `development`.
     pub genesis: Option<sp_core::storage::Storage>,
     /// Where its RocksDB database is made; in memory if nowhere.
@@ -144,21 +147,6 @@ pub struct Options<'a> {
     pub cold: Option<Arc<dyn ColdExecution<Block>>>,
     /// Where signatures are kept that were verified ahead.
     pub signatures: VerifiedSignatures<Hash>,
-    /// Whether it catches up with others all the time.
-    pub is_catching_up: bool,
-}
-
-/// Of a node that catches up.
-struct CatchingUp;
-
-impl SyncOracle for CatchingUp {
-    fn is_major_syncing(&self) -> bool {
-        true
-    }
-
-    fn is_offline(&self) -> bool {
-        false
-    }
 }
 
 pub struct Chain {
@@ -221,21 +209,18 @@ impl Chain {
         let rules = client.runtime_api().parameters(client.info().genesis_hash).unwrap().unwrap().consensus;
         let (bad_blocks, verified_headers) = (BadBlocks::default(), VerifiedHeaders::default());
         let cold = options.cold.unwrap_or_else(|| Arc::new(Cold::new(backend.clone(), || Executor::builder().build())));
-        let oracle = Oracle::default();
-        if options.is_catching_up {
-            let _ = oracle.set(Arc::new(CatchingUp));
-        }
         let settings = Settings {
-            minimum_weight: options.minimum_weight,
-            oracle,
             bad_blocks: bad_blocks.clone(),
             verified_headers: verified_headers.clone(),
             signatures: options.signatures.clone(),
+            recent: Recent::new(Duration::ZERO),
             cold,
             metrics: options.metrics.clone(),
         };
         let verifier = Verifier::new(client.clone(), verified_headers.clone(), options.metrics);
-        let import = Import::new(client.clone(), backend.clone(), settings);
+        let heaviest = Heaviest::new(client.clone(), backend.clone());
+        let (grandpa, _) = sc_consensus_grandpa::block_import(client.clone(), 1, &client, heaviest, None).unwrap();
+        let import = Import::new(client.clone(), backend.clone(), grandpa, settings);
         let first_timestamp = options.first_timestamp.unwrap_or_else(an_hour_ago);
         let signatures = options.signatures;
         Self { client, rules, verified_headers, bad_blocks, signatures, backend, verifier, import, first_timestamp }
@@ -353,8 +338,54 @@ impl Chain {
 
     /// A transaction that nobody signs: what it contains authorizes it.
     pub fn general(&self, call: RuntimeCall) -> OpaqueExtrinsic {
-        let general = UncheckedExtrinsic::new_transaction(call, extension(Era::Immortal, 0));
-        OpaqueExtrinsic::try_from_encoded_extrinsic(&general.encode()).unwrap()
+        OpaqueExtrinsic::try_from_encoded_extrinsic(&weir_runtime::general(call).encode()).unwrap()
+    }
+
+    /// What some voters of a set sign together for a block, encoded.
+    pub fn justification(&self, hash: Hash, set: SetId, voters: &[Ed25519Keyring]) -> Vec<u8> {
+        let number = self.client.number(hash).unwrap().unwrap();
+        let precommits = voters.iter().map(|voter| {
+            let pair = AuthorityPair::from(voter.pair());
+            let precommit = Precommit::<Header> { target_hash: hash, target_number: number };
+            let message = finality_grandpa::Message::Precommit(precommit.clone());
+            let signature = pair.sign(&localized_payload(1, set, &message));
+            finality_grandpa::SignedPrecommit { precommit, signature, id: pair.public() }
+        });
+        let commit = Commit::<Header> { target_hash: hash, target_number: number, precommits: precommits.collect() };
+        GrandpaJustification::<Header> { round: 1, commit, votes_ancestries: vec![] }.encode()
+    }
+
+    /// Makes a block final, as the votes of these voters do.
+    pub fn finalize_by(&self, hash: Hash, set: SetId, voters: &[Ed25519Keyring]) -> Result<(), sp_consensus::Error> {
+        let number = self.client.number(hash).unwrap().unwrap();
+        let justification = (GRANDPA_ENGINE_ID, self.justification(hash, set, voters));
+        let mut import = self.import_handle();
+        futures::executor::block_on(async {
+            JustificationImport::import_justification(&mut import, hash, number, justification).await?;
+            import.follow_finality().await.map_err(|error| sp_consensus::Error::ChainLookup(error.to_string()))
+        })
+    }
+
+    /// Makes a block final, by the votes of the only voter of genesis.
+    pub fn finalize(&self, hash: Hash) {
+        self.finalize_by(hash, self.voter_set(), &[Ed25519Keyring::Alice]).unwrap();
+    }
+
+    /// The set of voters at the final block.
+    pub fn voter_set(&self) -> SetId {
+        self.client.runtime_api().current_set_id(self.client.info().finalized_hash).unwrap()
+    }
+
+    /// The transaction that proves the best block final, if the chain waits to be told that a snapshot is.
+    pub fn wanted_proof(&self) -> Option<OpaqueExtrinsic> {
+        let wanted = self.client.runtime_api().wanted(self.best()).unwrap();
+        wanted.map(|_| self.proof_of(self.best()))
+    }
+
+    /// The transaction that proves to the chain that a block is final, by the votes of the only voter of genesis.
+    pub fn proof_of(&self, hash: Hash) -> OpaqueExtrinsic {
+        let justification = self.justification(hash, 0, &[Ed25519Keyring::Alice]).try_into().unwrap();
+        self.general(RuntimeCall::Finality(pallet_finality::Call::prove { justification }))
     }
 
     /// Builds and seals an honest block.

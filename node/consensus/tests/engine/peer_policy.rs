@@ -403,11 +403,11 @@ fn an_orphan_whose_fetch_brings_garbage_neither_restarts_the_others_nor_stalls_t
 #[test]
 fn a_header_at_a_final_height_is_fetched_from_nobody() {
     let (chain, blocks) = grown(12);
-    assert!(chain.finalized() >= 7);
     // Built on a block that we have, and on none.
     let fork = chain.block(blocks[2].hash(), Bob, ON_TIME);
     let orphan = orphan_of(&chain, &blocks[2], 3, 1);
     let mut node = Node::with(copy(&blocks));
+    node.chain.finalize(blocks[7].hash());
     for header in [&fork.header, &orphan] {
         for _ in 0..50 {
             let peer = node.connect(node.chain.genesis(), 0, None);
@@ -434,6 +434,7 @@ fn a_branch_that_leaves_the_chain_below_what_is_final_is_not_followed_and_is_fet
         .collect();
     drop(chain);
     let mut node = Node::with(copy(&blocks));
+    node.chain.finalize(blocks[7].hash());
     let honest = node.connect(blocks[11].hash(), 12, Some(blocks.clone()));
     for _ in 0..100 {
         node.connect(fork[13].hash(), 14, Some(fork.clone()));

@@ -22,6 +22,7 @@ use crate::{
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use weir_primitives::BlockNumber;
+use weir_runtime::genesis;
 
 const MINERS: usize = 10;
 /// From one miner to another, in milliseconds.
@@ -143,7 +144,7 @@ impl Distance {
 }
 
 pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
-    let behind = super::preset().votes_behind;
+    let behind = genesis::testnet().finality.votes_behind;
     let block_time = Rules::testnet().schedule.block_time as f64;
     let rule = Distance { behind, block_time };
     let cases = Case::all(&mut rng);

@@ -15,6 +15,7 @@ use weir_primitives::{
     finality::{voters::elect, Finality},
     Balance,
 };
+use weir_runtime::genesis;
 
 const VOTERS: [usize; 4] = [10, 16, 40, 64];
 const SIGMAS: [f64; 3] = [0.0, 0.5, 1.0];
@@ -33,7 +34,7 @@ const LEAST_SHOWN: f64 = 1e-9;
 
 /// The weights of voters with lognormal bonds, by the rule of the chain.
 fn weights(voters: usize, sigma: f64, rng: &mut ChaCha8Rng) -> Vec<u64> {
-    let preset = super::preset();
+    let preset = genesis::testnet().finality;
     let bonds = (preset.voter_bond * BOND_OVER_LEAST) as f64 * voters as f64;
     let candidates = (0..).zip(parts(voters, sigma, rng));
     let candidates = candidates

@@ -207,7 +207,6 @@ impl Question<'_> {
 
 pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
     let parameters = genesis::testnet();
-    let preset = super::preset();
     let mut table = Table::new(&["voters", "sigma", "rule", "bandwidth", "share_of_bonds", "standard_error"]);
     let mut lines = vec![];
     for (voters, sigma) in VOTERS.into_iter().flat_map(|voters| SIGMAS.map(|sigma| (voters, sigma))) {
@@ -216,7 +215,7 @@ pub fn run(out: &Path, mut rng: ChaCha8Rng) -> Outcome {
             let mut points = vec![];
             for bandwidth in Bandwidth::all() {
                 let question = Question {
-                    preset: &preset,
+                    preset: &parameters.finality,
                     least_total_bits_per_second: parameters.consensus.least_total_bits_per_second,
                     rule,
                     bandwidth,
@@ -267,7 +266,7 @@ mod tests {
     }
 
     fn cost(rule: Rule, bandwidth: Bandwidth, honest: &Honest) -> f64 {
-        let preset = super::super::preset();
+        let preset = genesis::testnet().finality;
         Question { preset: &preset, least_total_bits_per_second: 0, rule, bandwidth }.cost(honest)
     }
 
