@@ -5,7 +5,7 @@ use sc_service::{config::MultiaddrWithPeerId, GenericChainSpec};
 use serde::{Deserialize, Serialize};
 use sp_core::U256;
 use std::path::PathBuf;
-use weir_primitives::parameters::Parameters;
+use weir_primitives::{parameters::Parameters, BlockNumber, Hash};
 use weir_runtime::{opaque::Block, WASM_BINARY};
 
 /// What a chain spec has beside its genesis.
@@ -19,7 +19,14 @@ pub struct Extensions {
     /// The least weight of the chain that others are known to be on. A node finalizes and mines nothing below it.
     #[serde(default)]
     pub minimum_chain_weight: MinimumChainWeight,
+    /// A block that changes the voters, through which proofs of what is final lead: younger than the unbonding time when the spec is given out. Where it is
+    /// not named, proofs begin with genesis.
+    #[serde(default)]
+    pub checkpoint: Checkpoint,
 }
+
+/// The height and the hash of a block; none where none is named.
+pub type Checkpoint = Option<(BlockNumber, Hash)>;
 
 /// A total weight, in hashes, as a hexadecimal number; none where it is not known.
 pub type MinimumChainWeight = Option<U256>;

@@ -87,10 +87,15 @@ pub fn run() -> sc_cli::Result<()> {
 }
 
 fn run_node(cli: &Cli) -> sc_cli::Result<()> {
-    // Before there is a database: one made in another mode has no genesis state.
-    if cli.run.network_params.sync != SyncMode::Full {
+    let sync = cli.run.network_params.sync;
+    if !matches!(sync, SyncMode::Full | SyncMode::Warp) {
         return Err(Error::Input(
-            "this chain can only be synced in full, since nothing but its blocks proves its work; leave out --sync"
+            "this chain is synced in full or by proofs of what is final: --sync full or --sync warp".into(),
+        ));
+    }
+    if sync == SyncMode::Warp && (cli.run.validator || cli.run.shared_params.is_dev()) {
+        return Err(Error::Input(
+            "a validator syncs in full: it vouches for blocks, and has to have seen those below; leave out --sync"
                 .into(),
         ));
     }

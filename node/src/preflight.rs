@@ -159,12 +159,25 @@ pub fn database_is_of_this_chain(
     )))
 }
 
+/// That a node which is to start from a proof has a block to hold it to, on a network whose keys of long ago somebody may still have.
+pub fn may_start_from_a_proof(config: &Configuration, has_checkpoint: bool) -> Result<(), ServiceError> {
+    let is_for_tests = matches!(config.chain_spec.chain_type(), ChainType::Development | ChainType::Local);
+    if !config.network.sync_mode.is_warp() || has_checkpoint || is_for_tests {
+        return Ok(());
+    }
+    Err(ServiceError::Other(
+        "the chain spec names no checkpoint: voters who have their bonds back could show this node any history; put a block \
+         that changed the voters into it (\"checkpoint\": [height, hash]), or sync in full"
+            .into(),
+    ))
+}
+
 /// That this build knows the rules of the chain.
 pub fn follows_its_rules(client: &FullClient) -> Result<Parameters, ServiceError> {
     // Those of the best block: a node that prunes has no state of genesis any more.
     let best = client.info().best_hash;
     // A runtime of before answers in layouts of before.
-    let is_present = client.runtime_api().has_api_with::<dyn ConsensusApi<Block>, _>(best, |version| version == 2);
+    let is_present = client.runtime_api().has_api::<dyn ConsensusApi<Block>>(best);
     if !is_present.map_err(|error| ServiceError::Other(format!("the runtime of the chain cannot be asked: {error}")))? {
         return Err(ServiceError::Other(
             "this node cannot follow the chain: its runtime answers another version of questions; use another build"

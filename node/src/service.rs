@@ -1,18 +1,27 @@
 //! The parts of the node, put together.
 
-use crate::{chain_spec::MinimumChainWeight, cli::MiningArgs, preflight, proofs, resubmit, rpc};
+use crate::{
+    chain_spec::{Checkpoint, MinimumChainWeight},
+    cli::MiningArgs,
+    preflight, proofs, resubmit, rpc,
+};
 use futures::{FutureExt, StreamExt};
 use sc_client_api::{Backend as _, BlockchainEvents};
 use sc_consensus::{BasicQueue, ImportQueue, IncomingBlock};
-use sc_consensus_grandpa::{AuthorityId, GrandpaParams, LinkHalf, SharedAuthoritySet, SharedVoterState};
+use sc_consensus_grandpa::{
+    warp_proof::NetworkProvider, AuthorityId, GrandpaParams, LinkHalf, SharedAuthoritySet, SharedVoterState,
+};
 use sc_network::{
     config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend, NotificationService,
     ProtocolName,
 };
 use sc_network_common::role::Roles;
 use sc_network_sync::{
-    block_relay_protocol::BlockDownloader, engine::SyncingEngine, service::network::NetworkServiceProvider,
-    strategy::SyncingStrategy, SyncingService,
+    block_relay_protocol::BlockDownloader,
+    engine::SyncingEngine,
+    service::network::NetworkServiceProvider,
+    strategy::{warp::WarpSyncConfig, SyncingStrategy},
+    SyncingService,
 };
 use sc_network_transactions::TransactionsHandlerController;
 use sc_service::{
@@ -38,7 +47,7 @@ use weir_consensus::{
         heaviest::Heaviest,
         votes::{Behind, Recent},
     },
-    header::{announced::Announced, our_best::OurBestReader, verifier::Verifier},
+    header::{announced::Announced, our_best::OurBestReader, rules::HeaderRules, verifier::Verifier},
     import::{self, bad_blocks::BadBlocks, execute::Cold, Import},
     miner::{self, board::Board, Miner},
     sync::{
@@ -48,6 +57,7 @@ use weir_consensus::{
         signatures::{ExtrinsicVerifier, HostFunctions, Surroundings, VerifiedSignatures},
         verified_headers::VerifiedHeaders,
         verify_ahead::{Ahead, Queue},
+        warp::{CheckedProofs, Demands},
     },
     Metrics,
 };
@@ -71,6 +81,7 @@ pub struct Engine {
     pub verifier: Verifier<Block, FullClient>,
     settings: import::Settings<Block>,
     minimum_weight: U256,
+    demands: Demands<Block>,
     link: FullLink,
     telemetry: Option<Telemetry>,
 }
@@ -85,6 +96,9 @@ const MOST_EQUIVOCATIONS: usize = 64;
 
 /// Every how many blocks a justification is kept beside those of changes of the voters, and taken from others while catching up.
 const JUSTIFICATION_PERIOD: u32 = 512;
+
+/// How many block times ago what a proof of finality ends with may be dated: well less than the blocks whose states nodes keep.
+const OLDEST_END_BLOCKS: u64 = 64;
 
 /// The parts that subcommands need as well.
 pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
@@ -130,6 +144,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     );
 
     let minimum_weight = sc_chain_spec::get_extension::<MinimumChainWeight>(config.chain_spec.extensions());
+    let checkpoint = sc_chain_spec::get_extension::<Checkpoint>(config.chain_spec.extensions());
     let verified_headers = VerifiedHeaders::default();
     let mut executor_config = config.executor.clone();
     // One instance of one runtime, without a pool for more.
@@ -189,6 +204,15 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
             verifier,
             settings,
             minimum_weight: minimum_weight.copied().flatten().unwrap_or_default(),
+            demands: Demands {
+                rules: HeaderRules::from(&parameters.consensus).lenient(),
+                oldest_end: parameters.consensus.block_time.saturating_mul(OLDEST_END_BLOCKS),
+                oldest_checkpoint: parameters
+                    .consensus
+                    .block_time
+                    .saturating_mul(parameters.registry.unbonding_blocks.into()),
+                checkpoint: checkpoint.copied().flatten(),
+            },
             link,
             telemetry,
         },
@@ -234,7 +258,7 @@ fn explain_database(config: &Configuration, error: ServiceError) -> ServiceError
 
 /// A node that runs until it is told to stop.
 pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
-    config: Configuration,
+    mut config: Configuration,
     mining: MiningArgs,
 ) -> Result<TaskManager, ServiceError> {
     let PartialComponents {
@@ -245,7 +269,7 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         keystore_container,
         select_chain: _,
         transaction_pool,
-        other: Engine { import, verifier: _, settings: engine, minimum_weight, link, mut telemetry },
+        other: Engine { import, verifier: _, settings: engine, minimum_weight, demands, link, mut telemetry },
     } = new_partial(&config)?;
     let keystore = keystore_container.keystore();
     let settings = if config.role.is_authority() {
@@ -262,8 +286,13 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         None
     };
 
+    preflight::may_start_from_a_proof(&config, demands.checkpoint.is_some())?;
+    // A proof speaks for itself, whoever it comes from.
+    config.network.min_peers_to_start_warp_sync = Some(1);
+    let proofs = NetworkProvider::new(backend.clone(), link.shared_authority_set().clone(), Vec::new());
+    let proofs = CheckedProofs::new(Arc::new(proofs), demands);
     let Network { network, system_rpc_tx, tx_handler_controller, sync_service, votes } =
-        build_network::<N>(&config, &client, &transaction_pool, &task_manager, import_queue, &engine)?;
+        build_network::<N>(&config, &client, &transaction_pool, &task_manager, import_queue, &engine, proofs)?;
 
     if config.offchain_worker.enabled {
         let workers = sc_offchain::OffchainWorkers::new(sc_offchain::OffchainWorkerOptions {
@@ -452,6 +481,7 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
     task_manager: &TaskManager,
     import_queue: FullQueue,
     engine: &import::Settings<Block>,
+    proofs: CheckedProofs<Block>,
 ) -> Result<Network, ServiceError> {
     let registry = config.prometheus_registry();
     let metrics = N::register_notification_metrics(registry);
@@ -481,7 +511,7 @@ fn build_network<N: NetworkBackend<Block, BlockHash>>(
         protocol_id.clone(),
         fork_id,
         &mut net_config,
-        None,
+        Some(WarpSyncConfig::WithProvider(Arc::new(proofs))),
         downloader.clone(),
         client.clone(),
         &task_manager.spawn_handle(),
@@ -555,7 +585,12 @@ fn mining_settings(
     }
     let keys = keystore.sr25519_public_keys(miner::KEY_TYPE);
     let author = match (&args.author, keys.as_slice()) {
-        (_, []) => return Err(missing_key(config, args, "a validator needs the key of its author")),
+        (None, []) => return Err(missing_key(config, args, "a validator needs the key of its author")),
+        (Some(author), []) => {
+            let author = author.to_ss58check();
+            let what = format!("the key of --author {author}, or one that it named, is not in the keystore");
+            return Err(missing_key(config, args, &what));
+        },
         (Some(author), keys) => {
             if keys.iter().all(|key| AccountId::from(*key) != *author) {
                 // The chain says whose key signs, once this node knows it.

@@ -203,12 +203,9 @@ impl NodeProcess {
                 Ok(node) => return Ok(node),
                 Err(error) => {
                     if let Some(status) = self.process.ended() {
-                        return Err(format!(
-                            "{} ended ({status}); its log is {}",
-                            self.settings.name,
-                            self.process.log.display()
-                        )
-                        .into());
+                        return Err(
+                            format!("{} ended ({status}); {}", self.settings.name, self.process.last_words()).into()
+                        );
                     }
                     if begun.elapsed() > NODE_ANSWERS_WITHIN {
                         return Err(format!("{} does not answer: {error}", self.settings.name).into());
@@ -273,7 +270,7 @@ impl NodeProcess {
     pub fn ended(&mut self) -> Option<String> {
         self.process
             .ended()
-            .map(|status| format!("{} ended ({status}); its log is {}", self.settings.name, self.process.log.display()))
+            .map(|status| format!("{} ended ({status}); {}", self.settings.name, self.process.last_words()))
     }
 }
 
@@ -493,7 +490,7 @@ impl Network {
         }
         for (name, agent) in &mut self.agents {
             if let Some(status) = agent.ended() {
-                return Err(format!("{name} ended ({status}); its log is {}", agent.log.display()).into());
+                return Err(format!("{name} ended ({status}); {}", agent.last_words()).into());
             }
         }
         Ok(())

@@ -21,7 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 use subxt::{rpcs::rpc_params, utils::H256};
-use weir_agent::chain::Node;
+use weir_agent::{
+    account::{act, Action, ProvenKey},
+    chain::{actor::Actor, Node},
+    identity::account_key,
+};
 use weir_primitives::consensus::shares::{Author, Totals};
 use weir_runtime::Runtime;
 
@@ -201,4 +205,25 @@ pub async fn submit(node: &Node, transaction: &[u8]) {
 /// The height of the final block of a node.
 pub async fn final_height(node: &Node) -> u64 {
     height_of(node, finalized(node).await.unwrap()).await.unwrap()
+}
+
+/// Has a node make a key that votes for an account, and bonds for it.
+pub async fn bond_voter(node: &Node, secret: &str, bond: u128) -> [u8; 32] {
+    let key = new_key(node, "weir_newVoterKey", secret).await;
+    let public = key.key;
+    does(node, secret, Action::JoinVoters(bond, key)).await;
+    public
+}
+
+/// A key that a node makes for an account, by one of its unsafe methods.
+pub async fn new_key(node: &Node, method: &str, secret: &str) -> ProvenKey {
+    let made: Value = node.rpc().request(method, rpc_params![account(secret).unwrap().to_string()]).await.unwrap();
+    let bytes = |of: &str| sp_core::bytes::from_hex(made[of].as_str().unwrap()).unwrap();
+    ProvenKey { key: bytes("key").try_into().unwrap(), proof: bytes("proof").try_into().unwrap() }
+}
+
+/// Does something for an account, as `weir-agent` does.
+pub async fn does(node: &Node, secret: &str, action: Action) {
+    let actor = Actor::own(account_key(Some(secret), None).unwrap());
+    act(node, &actor, action).await.unwrap();
 }

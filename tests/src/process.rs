@@ -11,6 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How many lines of a log are shown.
+const LAST_WORDS: usize = 8;
+
 /// How long a process may take to end when it is asked to.
 const END_WITHIN: Duration = Duration::from_secs(15);
 
@@ -81,6 +84,14 @@ impl Process {
     /// How it ended, if it did.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// Where its log is, and how that ends: what a person wants to know of a process that ended.
+    pub fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last: Vec<&str> = log.lines().rev().take(LAST_WORDS).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        format!("its log is {}, and ends:\n{}", self.log.display(), last.join("\n"))
     }
 
     /// Ends it at once, without a warning, as a power failure would.

@@ -153,9 +153,12 @@ async fn a_chain_that_others_can_reach_runs_with_keys_of_ones_own_alone() {
 }
 
 #[test]
-fn the_node_refuses_every_sync_but_the_full_one() {
-    for mode in ["fast", "fast-unsafe", "warp"] {
-        assert_refused(&node(&["--dev", "--sync", mode]), &["synced in full", "leave out --sync"]);
+fn a_node_syncs_in_full_or_from_a_proof_and_a_validator_in_full() {
+    for mode in ["fast", "fast-unsafe"] {
+        assert_refused(&node(&["--chain", "local", "--tmp", "--sync", mode]), &["--sync full or --sync warp"]);
+    }
+    for validator in ["--dev", "--validator"] {
+        assert_refused(&node(&[validator, "--tmp", "--sync", "warp"]), &["a validator syncs in full"]);
     }
 }
 

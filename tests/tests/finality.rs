@@ -15,8 +15,8 @@ use weir_e2e::{
 const SECRETS: [(&str, &str); 4] = [("a", "//Alice"), ("b", "//Bob"), ("c", "//Charlie"), ("d", "//Dave")];
 /// How far the final block may be behind the best one while all voters are there.
 const MOST_BEHIND: u64 = 12;
-/// How long the partitions are, in blocks of the side that mines slower: sync fetches forks of up to 128 blocks from peers that are not higher.
-const PARTED: u64 = 100;
+/// How long the partitions are, in blocks of the side that mines slower: longer than any answer of a peer.
+const PARTED: u64 = 300;
 
 /// A chain of blocks of a third of a second, whose four voters weigh the same.
 fn lab() -> Lab {
@@ -92,7 +92,7 @@ async fn the_final_block_is_never_far_behind_the_best_and_votes_stay_behind_it()
     let (least, median, most) = (lags[0], lags[lags.len() / 2], *lags.last().unwrap());
     println!("finality lag in {} looks: least {least}, median {median}, most {most} blocks", lags.len());
     // Less only where it was looked at a final block before the best block that followed it.
-    assert!(median >= 4 && median <= MOST_BEHIND, "the final block is {median} blocks behind at the median");
+    assert!((4..=MOST_BEHIND).contains(&median), "the final block is {median} blocks behind at the median");
     assert_one_truth(&peers.iter().map(|peer| &peer.node).collect::<Vec<_>>()).await;
 }
 

@@ -106,9 +106,12 @@ enum Command {
     },
     /// Have blocks signed by another key, which a node made ('weir_newAuthorKey'): its machine then needs no key that moves funds.
     AuthorKey {
-        /// The key and its proof; by default the account's own again.
-        #[command(flatten)]
-        key: Option<Proven>,
+        /// The key that a node made, in hexadecimal digits; by default the account's own again.
+        #[arg(long, value_name = "0xKEY", requires = "proof")]
+        key: Option<Hex<32>>,
+        /// What the node gave as its proof.
+        #[arg(long, value_name = "0xPROOF", requires = "key")]
+        proof: Option<Hex<64>>,
         #[command(flatten)]
         once: Once,
     },
@@ -159,11 +162,11 @@ enum Voter {
 #[derive(Args)]
 struct Proven {
     /// The key that a node made, in hexadecimal digits.
-    #[arg(long, value_name = "0xKEY", requires = "proof")]
+    #[arg(long, value_name = "0xKEY")]
     key: Hex<32>,
 
     /// What the node gave as its proof.
-    #[arg(long, value_name = "0xPROOF", requires = "key")]
+    #[arg(long, value_name = "0xPROOF")]
     proof: Hex<64>,
 }
 
@@ -512,7 +515,10 @@ async fn run(command: Command) -> Result<(), Fatal> {
         Command::ComeBack(once) => act(once, |_| Action::ComeBack).await,
         Command::Declare { rate, once } => act(once, |_| Action::Declare(rate.bits_per_second)).await,
         Command::Payee { address, once } => act(once, |_| Action::Payee(address)).await,
-        Command::AuthorKey { key, once } => act(once, |_| Action::AuthorKey(key.map(Into::into))).await,
+        Command::AuthorKey { key, proof, once } => {
+            let key = key.zip(proof).map(|(key, proof)| Proven { key, proof }.into());
+            act(once, |_| Action::AuthorKey(key)).await
+        },
         Command::Voter(voter) => match voter {
             Voter::Join { bond, key, once } => act(once, |_| Action::JoinVoters(bond.0, key.into())).await,
             Voter::Raise { by, once } => act(once, |_| Action::RaiseVoterBond(by.0)).await,

@@ -46,6 +46,7 @@ use sp_runtime::{
 use std::{sync::Arc, time::Instant};
 use weir_primitives::{
     consensus::{Difficulty, PreDigest},
+    finality::MOST_JUSTIFICATION_BYTES,
     parameters::Consensus,
     runtime_api::ConsensusApi,
 };
@@ -151,18 +152,21 @@ where
     /// Whether a block is worth verifying, from its hash and its parent's.
     async fn check_block(&self, block: BlockCheckParams<Block>) -> Result<ImportResult, Error> {
         let (number, hash, parent) = (block.number, block.hash, block.parent_hash);
+        // That a proof leads to has no parent here.
+        let is_proven = block.allow_missing_parent;
         if self.settings.bad_blocks.is_bad(&hash) {
             return Ok(ImportResult::KnownBad);
         }
         if self.settings.bad_blocks.is_put_off(&hash) {
             return Ok(ImportResult::MissingState);
         }
-        let result = (&*self.client).check_block(block).await?;
+        let result = (*self.client).check_block(block).await?;
         // Its place in the chain cannot be told; that it has no work, or nobody's signature, can.
         if matches!(result, ImportResult::UnknownParent) && self.settings.verified_headers.is_false(&hash) {
             return Ok(ImportResult::KnownBad);
         }
-        if matches!(result, ImportResult::Imported(_)) && self.is_below_finality(number, parent)? {
+        let may_be_refused = matches!(result, ImportResult::Imported(_)) && !is_proven;
+        if may_be_refused && self.is_below_finality(number, parent)? {
             tracing::debug!(target: "weir", ?hash, ?number, "refused a block: it leaves the chain below what is final");
             self.rejected(&self.below_finality());
             return Ok(ImportResult::KnownBad);
@@ -172,6 +176,10 @@ where
 
     async fn import_block(&self, mut block: BlockImportParams<Block>) -> Result<ImportResult, Error> {
         let begun = Instant::now();
+        // Of a proof whose votes and work were checked (`sync::warp`). Only the header is kept.
+        if block.origin == BlockOrigin::WarpSync {
+            return self.import_unexecuted(block, false).await;
+        }
         let Checked { claims, rules, is_body_checked } = block.remove_intermediate::<Checked>(CHECKED)?;
         let Some(rules) = rules else { return Ok(ImportResult::MissingState) };
         // Blocks that are not due wait in the queue. One that comes here all the same, since the clock was put back, may come
@@ -184,6 +192,13 @@ where
         let parent = *block.header.parent_hash();
         let number = *block.header.number();
         let hash = block.post_hash();
+        // What a proof leads to, with a state that was proven to be its own.
+        if block.with_state() {
+            if number <= self.client.info().finalized_number {
+                return Ok(ImportResult::KnownBad);
+            }
+            return self.import_unexecuted(block, true).await;
+        }
         // A block of our own has not been asked about: checkpoints bind it too.
         if block.origin == BlockOrigin::Own {
             let check = BlockCheckParams {
@@ -194,7 +209,7 @@ where
                 allow_missing_parent: false,
                 import_existing: false,
             };
-            let result = (&*self.client).check_block(check).await?;
+            let result = (*self.client).check_block(check).await?;
             if !matches!(result, ImportResult::Imported(_)) {
                 return Ok(result);
             }
@@ -249,6 +264,34 @@ where
     }
 }
 
+impl<Block, C, BE> Import<Block, C, BE>
+where
+    Block: BlockT,
+    NumberFor<Block>: BlockNumberOps,
+    C: ClientForGrandpa<Block, BE> + 'static,
+    C::Api: GrandpaApi<Block>,
+    for<'a> &'a C: BlockImport<Block, Error = Error>,
+    BE: Backend<Block> + 'static,
+{
+    /// Imports a block that something else vouches for than its execution.
+    async fn import_unexecuted(
+        &self,
+        mut block: BlockImportParams<Block>,
+        is_best: bool,
+    ) -> Result<ImportResult, Error> {
+        let hash = block.post_hash();
+        let _guard = self.lock.lock().await;
+        block.fork_choice = Some(ForkChoiceStrategy::Custom(is_best));
+        // What is below is not fetched: by what could it be checked?
+        block.create_gap = false;
+        let result = self.grandpa.import_block(block).await?;
+        if is_best && matches!(result, ImportResult::Imported(_)) {
+            *self.told.lock() = Some(hash);
+        }
+        Ok(result)
+    }
+}
+
 #[async_trait::async_trait]
 impl<Block, C, BE> JustificationImport<Block> for Import<Block, C, BE>
 where
@@ -269,6 +312,9 @@ where
         number: NumberFor<Block>,
         justification: Justification,
     ) -> Result<(), Error> {
+        if justification.1.len() > MOST_JUSTIFICATION_BYTES as usize {
+            return Err(Error::ClientImport("the justification is larger than the chain takes".into()));
+        }
         let lock = self.lock.clone();
         let _guard = lock.lock().await;
         JustificationImport::import_justification(&mut self.grandpa, hash, number, justification).await

@@ -3,6 +3,7 @@
 //! results wait for the verifier ([`verified_headers`]), while blocks that are not due wait for their time ([`waiting`]). Signatures of
 //! extrinsics ([`signatures`]) are verified ahead of execution too, many together ([`sr25519_batch`]).
 
+pub mod branches;
 pub mod catch_up;
 pub mod orphans;
 pub mod parallel;
@@ -14,3 +15,4 @@ pub mod sr25519_batch;
 pub mod verified_headers;
 pub mod verify_ahead;
 pub mod waiting;
+pub mod warp;

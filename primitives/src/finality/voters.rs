@@ -11,9 +11,9 @@
 //! Splitting gains nothing as long as all who stand have a seat. Beside more of them, whoever outweighs each in many identities takes their seats, and
 //! the bonds of those without one go on to count in everybody's share.
 //!
-//! A candidate without a block in an epoch has no bandwidth behind it. So whoever keeps all others out of the blocks of one epoch stands alone; that the
-//! candidates must weigh half of the whole together costs him half of all bonds. It costs the chain the change of voters for as long as half of all
-//! bonds have no bandwidth behind them, whoever holds them: then the old set stays.
+//! A candidate without a block in an epoch has no bandwidth behind it. Whoever keeps others out of the blocks of one epoch would be elected alone with the
+//! least bonds; that all who stand must weigh half of the whole together costs him half of all bonds, less those of whoever he leaves standing. It costs the
+//! chain the change of voters for as long as that is not so, for want of bandwidth or by bonds that have none: then the old set stays.
 
 use super::{Finality, VoterKey, MOST_VOTERS};
 use crate::{AccountId, Balance};
@@ -72,8 +72,8 @@ pub fn elect(candidates: Vec<Candidate>, rules: &Finality, least_total_bits_per_
     Some(standing.into_iter().map(|(weight, it)| Voter { account: it.account, key: it.key, weight }).collect())
 }
 
-/// The candidates that weigh something, with their weights, the heaviest first.
-fn in_order(candidates: Vec<Candidate>, rules: &Finality) -> Vec<(u64, Candidate)> {
+/// The candidates that weigh something, with their weights, in the order in which they have seats: the heaviest first.
+pub fn in_order(candidates: Vec<Candidate>, rules: &Finality) -> Vec<(u64, Candidate)> {
     let bonded = candidates.into_iter().filter(|it| it.bond >= rules.voter_bond).collect::<Vec<_>>();
     // There is less than 2^128 planck of everything.
     let bonds = bonded.iter().fold(0u128, |sum, it| sum.saturating_add(it.bond));

@@ -10,7 +10,7 @@ use crate::random::lognormal;
 use rand_chacha::ChaCha8Rng;
 use sp_core::{crypto::UncheckedFrom, ed25519};
 use weir_primitives::{
-    finality::voters::{Candidate, Voter},
+    finality::voters::Candidate,
     AccountId, Balance,
 };
 
@@ -36,9 +36,9 @@ fn candidate(number: u16, bond: Balance, bits_per_second: u64) -> Candidate {
     Candidate { account: AccountId::new(bytes), key, bond, bits_per_second }
 }
 
-/// The number of a candidate who was elected.
-fn number(voter: &Voter) -> u16 {
-    let bytes: &[u8] = voter.account.as_ref();
+/// The number of a candidate.
+fn number(account: &AccountId) -> u16 {
+    let bytes: &[u8] = account.as_ref();
     u16::from_be_bytes([bytes[0], bytes[1]])
 }
 

@@ -11,6 +11,8 @@ use crate::{
 };
 use sc_consensus::{BlockImportParams, StateAction, Verifier as VerifierT};
 use sp_api::ProvideRuntimeApi;
+use sp_blockchain::HeaderBackend;
+use sp_consensus_grandpa::GRANDPA_ENGINE_ID;
 use sp_runtime::{
     traits::{Block as BlockT, Header},
     StateVersion,
@@ -18,6 +20,7 @@ use sp_runtime::{
 use std::sync::Arc;
 use weir_primitives::{
     consensus::{read_header, SealedHeader},
+    finality::MOST_JUSTIFICATION_BYTES,
     runtime_api::{ConsensusApi, NextBlock},
 };
 
@@ -49,7 +52,7 @@ impl<Block: BlockT, C> Verifier<Block, C> {
 impl<Block, C> Verifier<Block, C>
 where
     Block: BlockT,
-    C: ProvideRuntimeApi<Block> + Send + Sync,
+    C: ProvideRuntimeApi<Block> + HeaderBackend<Block> + Send + Sync,
     C::Api: ConsensusApi<Block>,
 {
     /// What the state of the parent says of a child by this author. None if it is not there, which is not the sender's fault:
@@ -74,8 +77,30 @@ where
         known.unwrap_or_else(|| rules::context_free(header, rules).map(|_| ()))
     }
 
+    /// The context-free stage of the block that a proof leads to, whose state comes with it, by the rules of our best block: leniently, for an upgrade may
+    /// have changed them.
+    fn check_proven(
+        &self,
+        block: &BlockImportParams<Block>,
+        sealed: SealedHeader<Block::Header>,
+    ) -> Result<(SealedHeader<Block::Header>, Checked), Rejection> {
+        let claims = sealed.pre_digest.clone();
+        let Some(next) = self.next_block(self.client.info().best_hash, &sealed) else {
+            return Ok((sealed, Checked { claims, rules: None, is_body_checked: false }));
+        };
+        self.check_alone(&block.header, HeaderRules::from(&next.rules).lenient())?;
+        if let Some(body) = &block.body {
+            rules::body::<Block>(&block.header, body, StateVersion::V1)
+                .or_else(|_| rules::body::<Block>(&block.header, body, StateVersion::V0))?;
+        }
+        Ok((sealed, Checked { claims, rules: Some(next.rules), is_body_checked: false }))
+    }
+
     fn check(&self, block: &BlockImportParams<Block>) -> Result<(SealedHeader<Block::Header>, Checked), Rejection> {
         let sealed = read_header(&block.header).map_err(Rejection::Digest)?;
+        if block.with_state() {
+            return self.check_proven(block, sealed);
+        }
         let body = block.body.as_deref().ok_or(Rejection::Body)?;
         let claims = sealed.pre_digest.clone();
         let Some(next) = self.next_block(*block.header.parent_hash(), &sealed) else {
@@ -93,7 +118,7 @@ where
 impl<Block, C> VerifierT<Block> for Verifier<Block, C>
 where
     Block: BlockT,
-    C: ProvideRuntimeApi<Block> + Send + Sync + 'static,
+    C: ProvideRuntimeApi<Block> + HeaderBackend<Block> + Send + Sync + 'static,
     C::Api: ConsensusApi<Block>,
 {
     async fn verify(&self, mut block: BlockImportParams<Block>) -> Result<BlockImportParams<Block>, String> {
@@ -107,10 +132,14 @@ where
         block.header = sealed.unsealed;
         block.post_digests.push(sealed.seal.to_item());
         block.insert_intermediate(CHECKED, checked);
-        // Nothing on this chain makes or reads justifications.
-        block.justifications = None;
+        // Nobody verifies one that comes with a state; and one that is too large for the chain is of no use to it.
+        let of_voters = block.justifications.take().and_then(|all| all.into_justification(GRANDPA_ENGINE_ID));
+        let is_small = |bytes: &Vec<u8>| bytes.len() <= MOST_JUSTIFICATION_BYTES as usize;
+        let of_voters = of_voters.filter(|bytes| is_small(bytes) && !block.with_state());
+        block.justifications = of_voters.map(|justification| (GRANDPA_ENGINE_ID, justification).into());
         // Never without execution: a block on a parent whose state is gone could else become the best one unexecuted.
-        if matches!(block.state_action, StateAction::ExecuteIfPossible | StateAction::Skip) {
+        let may_be_executed = matches!(block.state_action, StateAction::ExecuteIfPossible | StateAction::Skip);
+        if may_be_executed && !block.with_state() {
             block.state_action = StateAction::Execute;
         }
         Ok(block)

@@ -10,6 +10,8 @@
 //! requests to all peers. Here such results are taken out, and syncing begins anew only when the network has brought nothing for a
 //! while though there is a heavier chain. Answers whose blocks are not each other's children ban their sender ([`responses`]).
 //!
+//! *A branch may be longer than an answer.* Where the blocks of an answer have no parent here, their sender is asked for what is below ([`branches`]).
+//!
 //! *Bans.* What no honest peer can send ([`Rejection::is_fault_of_sender`]), and a block that the runtime refuses twice, ban who
 //! sent it, for as long as the peer store remembers. Everything else bans nobody: a peer on a branch below what is final is
 //! dropped, a chain that is built on a bad block by the work of ten blocks is a dispute that no peer is banned over, and orphans
@@ -17,6 +19,8 @@
 //!
 //! The hooks of the SDK alone cannot do this: a validator of announcements sees no peer, and the penalty that follows from it is a
 //! thousandth of a ban's; a block that fails verification costs a third of one.
+//!
+//! [`branches`]: super::branches
 
 use crate::{
     clock,
@@ -26,6 +30,7 @@ use crate::{
     },
     import::bad_blocks::BadBlocks,
     sync::{
+        branches::{Branches, Next},
         catch_up::CatchUp,
         orphans::Orphans,
         peer_clocks::PeerClocks,
@@ -75,6 +80,8 @@ const MOST_PLACES: u32 = 1 << 10;
 /// After how many orphans in a row the next ones tell of our clock: one costs as much as a sixteenth of a block at the least, or, with
 /// credit that it may not have, a 128th.
 const TELLING_ORPHANS: u32 = 16;
+/// How many portions of blocks are remembered that peers sent.
+const MOST_PORTIONS: u32 = 1 << 6;
 /// How many blocks are remembered that peers sent, and how many whose dates were compared with our clock.
 const MOST_DATED: u32 = 1 << 8;
 
@@ -83,6 +90,8 @@ const BELOW_FINALITY: ReputationChange = ReputationChange::new(-(1 << 12), "fork
 
 /// Under which key the headers of new peers' best blocks are requested.
 const HEADERS: StrategyKey = StrategyKey::new("WeirHeaders");
+/// Under which key what is below an answer is requested.
+const BRANCHES: StrategyKey = StrategyKey::new("WeirBranches");
 
 type Processed<B> = (Result<BlockImportStatus<NumberFor<B>>, BlockImportError>, <B as BlockT>::Hash);
 type HeaderResponse<B> = (BlockRequest<B>, Result<Vec<BlockData<B>>, BlockResponseError>);
@@ -121,6 +130,9 @@ pub struct PeerPolicy<B: BlockT> {
     clocks: PeerClocks,
     /// Blocks that peers sent; of one that came before it could be imported its date, and what our clock showed.
     sent: LruMap<B::Hash, Option<(UnixMilliseconds, UnixMilliseconds)>>,
+    /// Portions of blocks that peers sent, by their lowest block: from whom, and the highest one.
+    portions: LruMap<B::Hash, (PeerId, B::Hash)>,
+    branches: Branches<B>,
     /// How many orphans were shown since the last child of a block that we have.
     orphans_in_a_row: u32,
     /// Blocks whose dates were compared with our clock.
@@ -149,6 +161,8 @@ where
             catch_up: CatchUp::new(parts.best.saturated_into()),
             clocks: PeerClocks::default(),
             sent: LruMap::new(ByLength::new(MOST_DATED)),
+            portions: LruMap::new(ByLength::new(MOST_PORTIONS)),
+            branches: Branches::default(),
             orphans_in_a_row: 0,
             compared: LruMap::new(ByLength::new(MOST_DATED)),
             places: LruMap::new(ByLength::new(MOST_PLACES)),
@@ -263,6 +277,11 @@ where
 
     /// Remembers blocks that peers sent, and which of them came too early to be imported.
     fn note_sent(&mut self, blocks: &[IncomingBlock<B>]) {
+        if let (Some(lowest), Some(highest)) = (blocks.first(), blocks.last()) {
+            if let Some(peer) = lowest.origin {
+                self.portions.insert(lowest.hash, (peer, highest.hash));
+            }
+        }
         let Some(progress) = self.progress() else { return };
         let now = clock::now();
         for block in blocks {
@@ -308,7 +327,6 @@ where
 
     fn ask_for_header(&mut self, peer: PeerId, best: B::Hash) {
         self.asked.insert(peer, best);
-        let downloader = self.parts.downloader.clone();
         let request = BlockRequest::<B> {
             id: 0,
             fields: BlockAttributes::HEADER,
@@ -316,13 +334,54 @@ where
             direction: Direction::Descending,
             max: Some(1),
         };
+        self.ask(peer, HEADERS, request);
+    }
+
+    fn ask(&mut self, peer: PeerId, key: StrategyKey, request: BlockRequest<B>) {
+        let downloader = self.parts.downloader.clone();
         let request = async move {
             Ok(downloader.download_blocks(peer, request.clone()).await?.map(|(response, protocol)| {
                 let blocks = downloader.block_response_into_blocks(&request, response);
                 (Box::new((request, blocks)) as Box<dyn Any + Send>, protocol)
             }))
         };
-        self.actions.push(SyncingAction::StartRequest { peer_id: peer, key: HEADERS, request: request.boxed() });
+        self.actions.push(SyncingAction::StartRequest { peer_id: peer, key, request: request.boxed() });
+    }
+
+    /// Does for a branch what is next.
+    fn follow_branch(&mut self, peer: PeerId, next: Next<B>) {
+        match next {
+            Next::Ask(request) => self.ask(peer, BRANCHES, request),
+            Next::Import(blocks) => {
+                self.note_sent(&blocks);
+                self.actions.push(SyncingAction::ImportBlocks { origin: BlockOrigin::NetworkBroadcast, blocks });
+            },
+            Next::Nothing => (),
+        }
+    }
+
+    /// What a peer answered of a branch.
+    fn on_branch(&mut self, peer: PeerId, response: Box<dyn Any + Send>) {
+        let Ok(response) = response.downcast::<HeaderResponse<B>>() else { return };
+        let Ok(blocks) = response.1 else { return };
+        let check = &self.parts.check;
+        let next = self.branches.on_answer(peer, blocks, |hash| check.number_of(hash).is_some(), check.finalized());
+        self.follow_branch(peer, next);
+    }
+
+    /// Looks at what became of a block: whether its branch goes on here, or lacks what is below.
+    fn note_processed(&mut self, (result, hash): &Processed<B>) {
+        // Somebody else may have sent the same block alone, or before what is below.
+        if !matches!(result, Err(BlockImportError::UnknownParent | BlockImportError::Cancelled)) {
+            if let Some((peer, request)) = self.branches.on_processed(*hash, result.is_ok()) {
+                self.ask(peer, BRANCHES, request);
+            }
+        }
+        if matches!(result, Err(BlockImportError::UnknownParent)) {
+            let Some((peer, highest)) = self.portions.remove(hash) else { return };
+            let next = self.branches.begin(peer, highest, Instant::now());
+            self.follow_branch(peer, next);
+        }
     }
 
     /// The header of a new peer's best block, as it answers for it.
@@ -507,6 +566,7 @@ where
     }
 
     fn remove_peer(&mut self, peer: &PeerId) {
+        self.branches.remove(peer);
         if self.asked.remove(peer).is_none() {
             self.inner.remove_peer(peer);
         }
@@ -521,6 +581,9 @@ where
         // While the node catches up nobody else tells of new best blocks.
         if let Some(progress) = progress {
             self.note_best(progress.best.into());
+        }
+        for result in &results {
+            self.note_processed(result);
         }
         let settled = results.into_iter().map(|result| self.settle(result, is_behind)).collect();
         self.inner.on_blocks_processed(imported, count, settled);
@@ -551,6 +614,10 @@ where
     ) {
         if key == HEADERS {
             self.on_header(*peer, response);
+        } else if key == BRANCHES {
+            if self.is_answer(*peer, &*response) {
+                self.on_branch(*peer, response);
+            }
         } else if self.is_answer(*peer, &*response) {
             self.inner.on_generic_response(peer, key, protocol, response);
         }

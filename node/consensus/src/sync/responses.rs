@@ -12,6 +12,7 @@ use sc_network_sync::block_relay_protocol::{BlockDownloader, BlockResponseError}
 use sc_network_types::PeerId;
 use sp_runtime::traits::{Block as BlockT, Header, One, Saturating};
 use std::sync::Arc;
+use weir_primitives::finality::MOST_JUSTIFICATION_BYTES;
 
 /// How many bytes the body of a block may have: twice what the runtime's largest block has.
 const MOST_BODY_BYTES: usize = 4 << 20;
@@ -40,6 +41,9 @@ pub enum Forged {
     Size,
 }
 
+/// How many bytes its header and its justifications may have: several times a justification's most, which is larger than any header.
+const MOST_VOUCHING_BYTES: usize = 4 * MOST_JUSTIFICATION_BYTES as usize;
+
 /// Checks the blocks of an answer to a request for blocks downwards from one. An honest answer may end early, and at the lower end
 /// only.
 ///
@@ -47,6 +51,15 @@ pub enum Forged {
 ///
 /// Why it is forged.
 pub fn check<B: BlockT>(request: &BlockRequest<B>, blocks: &[BlockData<B>]) -> Result<(), Forged> {
+    let vouching = |block: &BlockData<B>| {
+        let single = block.justification.as_ref().map_or(0, Vec::len);
+        let all = block.justifications.iter().flat_map(|all| all.iter()).map(|(_, bytes)| bytes.len());
+        let header = block.header.as_ref().map_or(0, Encode::encoded_size);
+        all.fold(single.saturating_add(header), usize::saturating_add)
+    };
+    if blocks.iter().any(|block| vouching(block) > MOST_VOUCHING_BYTES) {
+        return Err(Forged::Size);
+    }
     if request.direction != Direction::Descending || blocks.is_empty() {
         return Ok(());
     }

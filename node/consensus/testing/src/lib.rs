@@ -50,6 +50,7 @@ use weir_consensus::{
 };
 use weir_primitives::{
     consensus::{author_payload, seal_payload, Difficulty, PreDigest, Seal, Work},
+    finality::Wanted,
     parameters::{Consensus, Parameters},
     runtime_api::{ConsensusApi, FinalityApi},
     Hash,
@@ -374,6 +375,16 @@ impl Chain {
     /// The set of voters at the final block.
     pub fn voter_set(&self) -> SetId {
         self.client.runtime_api().current_set_id(self.client.info().finalized_hash).unwrap()
+    }
+
+    /// The set of voters that the chain knows after a block.
+    pub fn voter_set_at(&self, hash: Hash) -> SetId {
+        self.client.runtime_api().current_set_id(hash).unwrap()
+    }
+
+    /// The proof that the chain waits for after a block.
+    pub fn wanted_at(&self, hash: Hash) -> Option<Wanted> {
+        self.client.runtime_api().wanted(hash).unwrap()
     }
 
     /// The transaction that proves the best block final, if the chain waits to be told that a snapshot is.

@@ -9,3 +9,4 @@ mod peer_policy;
 mod queue;
 mod signatures;
 mod upgrade;
+mod warp;

@@ -96,7 +96,8 @@ impl BlockDownloader<Block> for Downloader {
             FromBlock::Hash(hash) => chain.iter().find(|(_, block)| block.hash() == hash).map(|(number, _)| *number),
         };
         let Some(top) = top else { return Ok(vec![]) };
-        let most = request.max.unwrap_or(1) as usize;
+        // As many as an answer has.
+        let most = request.max.unwrap_or(1).min(128) as usize;
         Ok(chain.range(..=top).rev().take(most).map(|(_, block)| data(block, request)).collect())
     }
 }
@@ -590,6 +591,32 @@ fn a_block_of_equal_height_is_fetched_from_a_new_peer_since_it_may_be_heavier() 
     });
     assert!(asked);
     assert!(node.chain.client.block_body(heavy.hash()).unwrap().is_some());
+}
+
+#[test]
+fn a_heavier_branch_of_three_hundred_blocks_that_is_not_higher_is_fetched_and_followed() {
+    const DEEP: usize = 300;
+    let (_, blocks) = grown(3 + DEEP);
+    let mut node = Node::with(copy(&blocks));
+    let theirs = {
+        let other = copy(&blocks[..3]);
+        let mut branch = blocks[..3].to_vec();
+        for _ in 0..DEEP {
+            let block = other.block(branch[branch.len() - 1].hash(), Bob, ON_TIME * 19 / 20);
+            other.import(&block).unwrap();
+            branch.push(block);
+        }
+        branch
+    };
+    let top = theirs[theirs.len() - 1].clone();
+    assert_eq!(top.header.number, node.chain.best_number());
+    let silent = node.connect(top.hash(), top.header.number, None);
+    let peer = node.connect(top.hash(), top.header.number, Some(theirs));
+    assert_eq!(node.chain.client.info().best_hash, top.hash());
+    assert!(node.banned().is_empty() && node.dropped.is_empty());
+    let of = |peer| node.downloader.requests.lock().iter().filter(|(from, _)| *from == peer).count();
+    // The header, the top, three portions of headers, three of blocks, and what the SDK makes of it.
+    assert!(of(peer) <= 10 && of(silent) == 1, "{} requests", of(peer));
 }
 
 #[test]
