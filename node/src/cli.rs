@@ -1,6 +1,7 @@
 //! The command line.
 
 use sc_cli::RunCmd;
+use std::path::PathBuf;
 use weir_primitives::{AccountId, BlockNumber};
 
 /// A node of the Weir chain.
@@ -9,6 +10,8 @@ use weir_primitives::{AccountId, BlockNumber};
 #[command(mut_arg("enabled", |arg| arg.default_value("never")))]
 // As `weir_consensus::import::TRIE_CACHE_BYTES`.
 #[command(mut_arg("trie_cache_size", |arg| arg.default_value("134217728")))]
+// The pool bans what a block includes, and a block can be taken back.
+#[command(mut_arg("tx_ban_seconds", |arg| arg.default_value("10")))]
 pub struct Cli {
     #[command(subcommand)]
     pub subcommand: Option<Subcommand>,
@@ -18,6 +21,11 @@ pub struct Cli {
 
     #[clap(flatten)]
     pub mining: MiningArgs,
+
+    /// The folder that keeps compiled runtimes, so that a node starts at once the next time. Whoever can write to it can have the node do what
+    /// it likes. By default "wasm-cache" in the base path.
+    #[arg(long, value_name = "DIR")]
+    pub wasm_cache: Option<PathBuf>,
 
     /// Makes this node fail on purpose: end without warning at a point (before-import, after-import, before-finality or
     /// after-finality) when it comes there at a height or above, or date its blocks as far ahead as may be (date-ahead).

@@ -109,14 +109,17 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     // A line for each banned peer and each bad block would be one that every stranger can have written. The engine sums
     // them up.
     run.shared_params.log.insert(0, "sub-libp2p::peerstore=error,peerset=error,sync=error".into());
+    let cache = cli.wasm_cache.as_deref();
     cli.create_runner(&run)?.run_node_until_exit(|config| async move {
         preflight::keys_are_private(&*config.chain_spec)?;
         preflight::ports_are_free(&config)?;
         match config.network.network_backend {
             NetworkBackendType::Libp2p => {
-                service::new_full::<sc_network::NetworkWorker<Block, <Block as BlockT>::Hash>>(config, mining)
+                service::new_full::<sc_network::NetworkWorker<Block, <Block as BlockT>::Hash>>(config, mining, cache)
             },
-            NetworkBackendType::Litep2p => service::new_full::<sc_network::Litep2pNetworkBackend>(config, mining),
+            NetworkBackendType::Litep2p => {
+                service::new_full::<sc_network::Litep2pNetworkBackend>(config, mining, cache)
+            },
         }
         .map_err(Error::Service)
     })

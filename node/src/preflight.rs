@@ -1,6 +1,6 @@
 //! What is checked before a node starts, so that it stops with a sentence and does not run on half.
 
-use crate::service::FullClient;
+use crate::service::{FullClient, FullExecutor};
 use codec::Decode;
 use sc_chain_spec::ChainType;
 use sc_cli::Error;
@@ -141,10 +141,10 @@ pub fn database_is_of_this_chain(
     config: &Configuration,
     genesis: Storage,
     client: &FullClient,
+    executor: &FullExecutor,
 ) -> Result<(), ServiceError> {
     // From the chain spec: a node that prunes has no state of genesis any more.
-    let executor = sc_service::new_wasm_executor::<sp_io::SubstrateHostFunctions>(&config.executor);
-    let version = sc_chain_spec::resolve_state_version_from_wasm::<_, HashingFor<Block>>(&genesis, &executor)?;
+    let version = sc_chain_spec::resolve_state_version_from_wasm::<_, HashingFor<Block>>(&genesis, executor)?;
     let root = HashingFor::<Block>::trie_root(genesis.top.into_iter().collect(), version);
     let block: Block = sc_chain_spec::construct_genesis_block(root, version);
     let expected = block.header().hash();

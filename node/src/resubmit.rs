@@ -3,11 +3,17 @@
 //! The pool does so by itself, but not when the new chain is more than twenty blocks ahead of where the old one was left: then it takes the node
 //! to be syncing. A partition of a proof-of-work chain looks the same. And when finality leaves a branch, the database forgets the bodies of its
 //! blocks in the same write: so those of blocks that are not final are kept here.
+//!
+//! When they are taken back, the pool knows no block of the new chain yet, and asks the blocks of the old one about them, in which they are. So
+//! what is valid on the best block, and not taken by the pool, is handed in again with each best block until it is one or the other.
 
 use futures::StreamExt;
 use sc_client_api::{BlockBackend, BlockchainEvents};
 use sc_transaction_pool_api::{TransactionPool, TransactionSource};
+use sp_api::ProvideRuntimeApi;
+use sp_blockchain::HeaderBackend;
 use sp_runtime::traits::Block as BlockT;
+use sp_transaction_pool::runtime_api::TaggedTransactionQueue;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -15,6 +21,9 @@ use std::{
 
 /// How many bytes of transactions are kept at the most, the newest ones.
 const MOST_BYTES: usize = 64 << 20;
+
+/// How many transactions are handed in again with each best block: what validating them takes is a part of a second.
+const MOST_AT_ONCE: usize = 512;
 
 /// The transactions of blocks that are not final.
 struct Kept<Block: BlockT> {
@@ -57,47 +66,97 @@ impl<Block: BlockT> Kept<Block> {
     }
 }
 
+/// Transactions that were taken back, in the order in which they were included, and are in no pool.
+struct Waiting<Block: BlockT> {
+    transactions: VecDeque<Block::Extrinsic>,
+    bytes: usize,
+    most_bytes: usize,
+}
+
+impl<Block: BlockT> Waiting<Block> {
+    fn new(most_bytes: usize) -> Self {
+        Self { transactions: VecDeque::new(), bytes: 0, most_bytes }
+    }
+
+    fn add(&mut self, transactions: impl IntoIterator<Item = Block::Extrinsic>) {
+        for transaction in transactions {
+            self.bytes = self.bytes.saturating_add(codec::Encode::encoded_size(&transaction));
+            self.transactions.push_back(transaction);
+        }
+        while self.bytes > self.most_bytes {
+            let Some(oldest) = self.transactions.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(codec::Encode::encoded_size(&oldest));
+        }
+    }
+
+    /// The first ones.
+    fn take(&mut self) -> Vec<Block::Extrinsic> {
+        let taken: Vec<_> = self.transactions.drain(..self.transactions.len().min(MOST_AT_ONCE)).collect();
+        let bytes: usize = taken.iter().map(codec::Encode::encoded_size).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        taken
+    }
+}
+
 /// Puts them back, until the chain ends its notifications.
 pub async fn resubmit<Block, C, P>(client: Arc<C>, pool: Arc<P>)
 where
     Block: BlockT,
-    C: BlockBackend<Block> + BlockchainEvents<Block>,
+    C: BlockBackend<Block> + BlockchainEvents<Block> + HeaderBackend<Block> + ProvideRuntimeApi<Block>,
+    C::Api: TaggedTransactionQueue<Block>,
     P: TransactionPool<Block = Block>,
 {
     let mut imports = client.import_notification_stream();
     let mut finalized = client.finality_notification_stream();
     let mut kept = Kept::<Block>::new(MOST_BYTES);
+    let mut waiting = Waiting::<Block>::new(MOST_BYTES);
     let body_of = |hash| client.block_body(hash).ok().flatten();
     loop {
-        let (at, taken_back) = tokio::select! {
+        tokio::select! {
             import = imports.next() => {
                 let Some(import) = import else { return };
                 if let Some(body) = body_of(import.hash) {
                     kept.keep(import.hash, body);
                 }
-                let route = import.tree_route.as_ref().filter(|_| import.is_new_best);
+                if !import.is_new_best {
+                    continue;
+                }
                 // The highest block comes first, and the transactions of an account must come in their order.
-                let retracted = route.into_iter().flat_map(|route| route.retracted().iter().rev());
-                let bodies: Vec<_> = retracted
-                    .filter_map(|block| body_of(block.hash).or_else(|| kept.bodies.get(&block.hash).cloned()))
-                    .collect();
-                (import.hash, bodies)
+                for block in import.tree_route.iter().flat_map(|route| route.retracted().iter().rev()) {
+                    let body = body_of(block.hash).or_else(|| kept.bodies.get(&block.hash).cloned());
+                    waiting.add(body.into_iter().flatten());
+                }
             },
             finality = finalized.next() => {
                 let Some(finality) = finality else { return };
                 for hash in finality.tree_route.iter().chain([&finality.hash]) {
                     kept.take(hash);
                 }
-                let mut stale: Vec<_> = finality.stale_blocks.iter().collect();
-                stale.reverse();
-                (finality.hash, stale.into_iter().filter_map(|block| kept.take(&block.hash)).collect())
+                for block in finality.stale_blocks.iter().rev() {
+                    waiting.add(kept.take(&block.hash).into_iter().flatten());
+                }
             },
+        }
+        let best = client.info().best_hash;
+        let is_valid = |transaction: &Block::Extrinsic| {
+            // What is in this chain too, and what is no transaction, is not.
+            let source = TransactionSource::External;
+            let validity = client.runtime_api().validate_transaction(best, source, transaction.clone(), best);
+            matches!(validity, Ok(Ok(_)))
         };
-        for extrinsics in taken_back {
-            // What is in the new chain too, and what is no transaction, is refused one by one.
-            if let Err(error) = pool.submit_at(at, TransactionSource::External, extrinsics).await {
-                log::debug!(target: "weir", "transactions of a block that was taken back are not put back: {error}");
-            }
+        let valid: Vec<_> = waiting.take().into_iter().filter(is_valid).collect();
+        if valid.is_empty() {
+            continue;
+        }
+        match pool.submit_at(best, TransactionSource::External, valid.clone()).await {
+            Ok(results) => {
+                let refused = valid.into_iter().zip(results).filter(|(_, result)| result.is_err());
+                waiting.add(refused.map(|(transaction, _)| transaction));
+            },
+            Err(error) => {
+                log::debug!(target: "weir", "transactions that were taken back are not put back: {error}");
+                waiting.add(valid);
+            },
         }
     }
 }
@@ -121,6 +180,18 @@ mod tests {
             assert!(kept.bytes <= 1_000 && kept.order.len() == kept.bodies.len());
         }
         assert!(kept.take(&H256::from_low_u64_be(99)).is_some() && kept.take(&H256::from_low_u64_be(80)).is_none());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_keeps_its_order() {
+        let mut waiting = Waiting::<Block>::new(1_000);
+        for number in 0..100u8 {
+            waiting.add([OpaqueExtrinsic::from_blob(vec![number; 96])]);
+            assert!(waiting.bytes <= 1_000);
+        }
+        let left: Vec<u8> = waiting.take().iter().map(|it| codec::Encode::encode(it)[2]).collect();
+        assert!(left.windows(2).all(|two| two[1] == two[0] + 1) && left.last() == Some(&99), "{left:?}");
+        assert_eq!((waiting.bytes, waiting.transactions.len()), (0, 0));
     }
 
     #[test]

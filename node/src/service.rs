@@ -11,6 +11,7 @@ use sc_consensus::{BasicQueue, ImportQueue, IncomingBlock};
 use sc_consensus_grandpa::{
     warp_proof::NetworkProvider, AuthorityId, GrandpaParams, LinkHalf, SharedAuthoritySet, SharedVoterState,
 };
+use sc_executor::{HeapAllocStrategy, WasmExecutor, DEFAULT_HEAP_ALLOC_STRATEGY};
 use sc_network::{
     config::FullNetworkConfiguration, service::traits::NetworkService, NetworkBackend, NotificationService,
     ProtocolName,
@@ -26,7 +27,7 @@ use sc_network_sync::{
 use sc_network_transactions::TransactionsHandlerController;
 use sc_service::{
     build_default_block_downloader, build_network_advanced, build_polkadot_syncing_strategy,
-    config::{WasmExecutionMethod, WasmtimeInstantiationStrategy},
+    config::{ExecutorConfiguration, WasmExecutionMethod, WasmtimeInstantiationStrategy},
     default_gap_sync_body_policy,
     error::Error as ServiceError,
     BuildNetworkAdvancedParams, Configuration, PartialComponents, SpawnTasksParams, TFullBackend, TFullClient,
@@ -39,7 +40,11 @@ use sp_consensus::block_validation::DefaultBlockAnnounceValidator;
 use sp_core::{crypto::Ss58Codec, U256};
 use sp_keystore::KeystorePtr;
 use sp_runtime::{traits::Block as BlockT, OpaqueExtrinsic};
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use weir_consensus::{
     finality::{
@@ -64,7 +69,8 @@ use weir_consensus::{
 use weir_primitives::{parameters::Parameters, AccountId, BlockNumber};
 use weir_runtime::{opaque::Block, signed_extrinsics, RuntimeApi};
 
-pub type FullClient = TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<HostFunctions>>;
+pub type FullExecutor = WasmExecutor<HostFunctions>;
+pub type FullClient = TFullClient<Block, RuntimeApi, FullExecutor>;
 pub type FullBackend = TFullBackend<Block>;
 type FullImport = Import<Block, FullClient, FullBackend>;
 type FullQueue = Queue<Block, BasicQueue<Block>>;
@@ -100,8 +106,33 @@ const JUSTIFICATION_PERIOD: u32 = 512;
 /// How many block times ago what a proof of finality ends with may be dated: well less than the blocks whose states nodes keep.
 const OLDEST_END_BLOCKS: u64 = 64;
 
+/// Where compiled runtimes are kept, unless a folder was named: what is in it is executed, as is what is beside it.
+fn wasm_cache(config: &Configuration, named: Option<&Path>) -> PathBuf {
+    let folder = named.map_or_else(|| config.base_path.path().join("wasm-cache"), Into::into);
+    // Of a relative one the compiler wants to know nothing.
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
+/// As [`sc_service::new_wasm_executor`], with a folder for what was compiled.
+fn executor_for<H: sc_executor::HostFunctions>(config: &ExecutorConfiguration, wasm_cache: &Path) -> WasmExecutor<H> {
+    let pages = config.default_heap_pages;
+    let heap = pages.map_or(DEFAULT_HEAP_ALLOC_STRATEGY, |pages| HeapAllocStrategy::Static { extra_pages: pages as _ });
+    WasmExecutor::builder()
+        .with_execution_method(config.wasm_method)
+        .with_onchain_heap_alloc_strategy(heap)
+        .with_offchain_heap_alloc_strategy(heap)
+        .with_max_runtime_instances(config.max_runtime_instances)
+        .with_runtime_cache_size(config.runtime_cache_size)
+        .with_cache_path(wasm_cache)
+        .build()
+}
+
 /// The parts that subcommands need as well.
 pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
+    new_partial_with(config, wasm_cache(config, None))
+}
+
+fn new_partial_with(config: &Configuration, wasm_cache: PathBuf) -> Result<Partial, ServiceError> {
     let telemetry = config
         .telemetry_endpoints
         .clone()
@@ -113,18 +144,18 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         })
         .transpose()?;
 
-    let executor = sc_service::new_wasm_executor(&config.executor);
+    let executor: FullExecutor = executor_for(&config.executor, &wasm_cache);
     let (client, backend, keystore_container, task_manager) = sc_service::new_full_parts::<Block, RuntimeApi, _>(
         config,
         telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
-        executor,
+        executor.clone(),
         Vec::new(),
     )
     .map_err(|error| explain_database(config, error))?;
     let client = Arc::new(client);
     let genesis = config.chain_spec.as_storage_builder().build_storage().map_err(ServiceError::Other)?;
     preflight::has_voters(config.chain_spec.name(), &genesis)?;
-    preflight::database_is_of_this_chain(config, genesis, &client)?;
+    preflight::database_is_of_this_chain(config, genesis, &client, &executor)?;
     let parameters = preflight::follows_its_rules(&client)?;
 
     let telemetry = telemetry.map(|(worker, telemetry)| {
@@ -154,7 +185,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     executor_config.max_runtime_instances = 1;
     executor_config.runtime_cache_size = 1;
     let cold = Cold::new(backend.clone(), move || {
-        sc_service::new_wasm_executor::<sp_io::SubstrateHostFunctions>(&executor_config)
+        executor_for::<sp_io::SubstrateHostFunctions>(&executor_config, &wasm_cache)
     });
     let settings = import::Settings {
         bad_blocks: BadBlocks::default(),
@@ -260,6 +291,7 @@ fn explain_database(config: &Configuration, error: ServiceError) -> ServiceError
 pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
     mut config: Configuration,
     mining: MiningArgs,
+    named_cache: Option<&Path>,
 ) -> Result<TaskManager, ServiceError> {
     let PartialComponents {
         client,
@@ -270,7 +302,7 @@ pub fn new_full<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         select_chain: _,
         transaction_pool,
         other: Engine { import, verifier: _, settings: engine, minimum_weight, demands, link, mut telemetry },
-    } = new_partial(&config)?;
+    } = new_partial_with(&config, wasm_cache(&config, named_cache))?;
     let keystore = keystore_container.keystore();
     let settings = if config.role.is_authority() {
         match mining_settings(&config, &mining, &keystore) {

@@ -149,6 +149,9 @@ impl NodeProcess {
             &settings.chain.display().to_string(),
             "--base-path",
             &settings.base_path.display().to_string(),
+            // One for all: compiling the runtime is most of what a start takes.
+            "--wasm-cache",
+            &binary("weir-node")?.with_file_name("wasm-cache").display().to_string(),
             "--name",
             &settings.name,
             "--listen-addr",

@@ -11,6 +11,9 @@ use subxt::{
 use weir_agent::{chain::Node, runtime};
 use weir_primitives::PLANCK_PER_WEIR;
 
+/// For how many blocks a transaction is good: for longer than any partition that is tested, and as a wallet would have it.
+const LIFE_BLOCKS: u64 = 1_024;
+
 /// A transfer of one WEIR to nobody, made without asking a node for anything but the facts that a wallet keeps.
 ///
 /// # Errors
@@ -40,7 +43,7 @@ pub async fn signed_offline(node: &Node, secret: &str) -> Result<Vec<u8>> {
     let call = runtime::tx().balances().transfer_keep_alive(to.into(), PLANCK_PER_WEIR);
     let parameters = DefaultExtrinsicParamsBuilder::<SubstrateConfig>::new()
         .nonce(nonce)
-        .mortal_from_unchecked(256, height, finalized)
+        .mortal_from_unchecked(LIFE_BLOCKS, height, finalized)
         .build();
     let mut signable = offline.tx().create_signable_offline(&call, parameters)?;
     Ok(signable.sign(&key)?.into_encoded())

@@ -24,6 +24,8 @@ fn lab() -> Lab {
         let consensus = &mut genesis["difficulty"]["parameters"]["consensus"];
         consensus["blockTime"] = 333.into();
         consensus["leastBlockInterval"] = 16.into();
+        // What a side lost of the hash power is made up for soon.
+        consensus["halfLife"] = 20_000.into();
         genesis["difficulty"]["parameters"]["measurement"]["notice"] = 1_000.into();
         genesis["difficulty"]["parameters"]["measurement"]["reportDeadline"] = 5_000.into();
         genesis["finality"]["voters"] = json!(SECRETS.map(|(_, secret)| voter(secret)));

@@ -29,8 +29,9 @@ const BOND: u128 = 1_000 * PLANCK_PER_WEIR;
 fn lab() -> Lab {
     Lab::with_bandwidth(8, &SECRETS.map(|(_, secret)| (secret, ENOUGH)), |genesis| {
         let consensus = &mut genesis["difficulty"]["parameters"]["consensus"];
-        consensus["blockTime"] = 500.into();
-        consensus["leastBlockInterval"] = 25.into();
+        consensus["blockTime"] = 333.into();
+        consensus["leastBlockInterval"] = 16.into();
+        consensus["halfLife"] = 20_000.into();
         let measurement = &mut genesis["difficulty"]["parameters"]["measurement"];
         measurement["notice"] = 1_000.into();
         measurement["reportDeadline"] = 5_000.into();

@@ -9,10 +9,7 @@ use super::Experiment;
 use crate::random::lognormal;
 use rand_chacha::ChaCha8Rng;
 use sp_core::{crypto::UncheckedFrom, ed25519};
-use weir_primitives::{
-    finality::voters::Candidate,
-    AccountId, Balance,
-};
+use weir_primitives::{finality::voters::Candidate, AccountId, Balance};
 
 /// All experiments on finality.
 pub const FINALITY: [Experiment; 3] = [

@@ -187,7 +187,8 @@ impl Question<'_> {
         if self.rule == Rule::Chain && !is_elected {
             return 0.0;
         }
-        let seated: Vec<(u64, Candidate)> = in_order(candidates, &rules).into_iter().take(MOST_VOTERS as usize).collect();
+        let seated: Vec<(u64, Candidate)> =
+            in_order(candidates, &rules).into_iter().take(MOST_VOTERS as usize).collect();
         let weight = |of: &dyn Fn(u16) -> bool| {
             seated.iter().filter(|(_, it)| of(number(&it.account))).map(|(weight, _)| *weight).sum::<u64>() as f64
         };
