@@ -9,7 +9,7 @@ use crate::{
         },
         PeerKey,
     },
-    AccountId, BlockNumber, Epoch, EpochIndex, UnixMilliseconds,
+    AccountId, Balance, BlockNumber, Epoch, EpochIndex, UnixMilliseconds,
 };
 use codec::{Decode, Encode};
 use scale_info::TypeInfo;
@@ -214,4 +214,23 @@ pub trait CurrentBlock {
     /// Says that somebody made the block.
     #[cfg(feature = "runtime-benchmarks")]
     fn set_author(author: &AccountId);
+}
+
+/// Knows what bandwidth is guaranteed.
+pub trait Guarantees {
+    /// The guaranteed bandwidth of a provider in the current epoch, in bits per second; none of who is no provider, or leaves.
+    fn of(provider: &AccountId) -> Option<u64>;
+    /// Makes somebody a provider whose guaranteed bandwidth is this.
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set(provider: &AccountId, bits_per_second: u64);
+}
+
+/// Is told of traffic that was paid for.
+pub trait OnTraffic {
+    /// A provider that so much bandwidth is guaranteed of was paid for so many bytes, and so much of the payment was burned.
+    fn on_traffic(provider: &AccountId, bytes: u64, guaranteed_bits_per_second: u64, burned: Balance);
+}
+
+impl OnTraffic for () {
+    fn on_traffic(_: &AccountId, _: u64, _: u64, _: Balance) {}
 }

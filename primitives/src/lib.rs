@@ -10,6 +10,7 @@
 //! - [`epoch`]: what an epoch is.
 //! - [`finality`]: who votes on what is final, and the proof of it.
 //! - [`interfaces`]: what pallets tell each other.
+//! - [`market`]: receipts, and how a payment is split.
 //! - [`measurement`]: the draw of committees, reports, the estimator.
 //! - [`parameters`]: what a chain fixes at genesis.
 //! - [`registry`]: what taking part costs, and where somebody stands.
@@ -35,6 +36,7 @@ pub mod consensus;
 pub mod epoch;
 pub mod finality;
 pub mod interfaces;
+pub mod market;
 pub mod measurement;
 pub mod parameters;
 pub mod registry;

@@ -4,6 +4,7 @@ use crate::{
     consensus::{claims::Allowed, Difficulty},
     finality::Wanted,
     interfaces::Everybody,
+    market::{Channel, ChannelId, Listing, Region, Reputation, SessionKey},
     measurement::{
         challenge::{Challenge, Outcome},
         lottery::{
@@ -142,6 +143,36 @@ pub struct Supply {
     pub existing: Balance,
 }
 
+/// What a provider sells, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct Offer {
+    /// The provider.
+    pub provider: AccountId,
+    /// The identity of its agent.
+    pub identity: PeerKey,
+    /// What it sells.
+    pub listing: Listing,
+    /// What is guaranteed of its line, in bits per second.
+    pub guaranteed_bits_per_second: u64,
+    /// What is known of it.
+    pub reputation: Reputation,
+}
+
+/// What a consumer looks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct Search {
+    /// The most that a GiB may cost, in planck.
+    pub most_per_gib: Option<Balance>,
+    /// The country.
+    pub region: Option<Region>,
+    /// The least that must be offered, and guaranteed, in bits per second.
+    pub least_bits_per_second: u64,
+    /// Whether it must connect to the internet.
+    pub proxy: bool,
+    /// Whether it must serve files.
+    pub content: bool,
+}
+
 sp_api::decl_runtime_apis! {
     /// Block production.
     #[api_version(3)]
@@ -177,6 +208,18 @@ sp_api::decl_runtime_apis! {
         fn providers(from_slot: u32, slots: u32) -> Vec<AccountId>;
         /// What adds up over all who take part in the current epoch.
         fn everybody() -> Everybody;
+    }
+
+    /// The market.
+    pub trait MarketApi {
+        /// Offers after that of a provider that fit, at most so many, and the provider to go on from if there may be more.
+        fn offers(after: Option<AccountId>, at_most: u32, search: Search) -> (Vec<Offer>, Option<AccountId>);
+        /// The offer of a provider.
+        fn offer(provider: AccountId) -> Option<Offer>;
+        /// The channel of a number, and the block up to which receipts settle.
+        fn channel(channel: ChannelId) -> Option<(Channel, BlockNumber)>;
+        /// The number of the channel that a key signs for.
+        fn channel_of(key: SessionKey) -> Option<ChannelId>;
     }
 
     /// Money.

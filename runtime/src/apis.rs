@@ -2,8 +2,8 @@
 
 use crate::{
     general, status, tunables::Tuned, AccountId, Balance, Bandwidth, Block, BlockNumber, Difficulty, Executive,
-    Finality, Grandpa, Hash, InherentDataExt, Nonce, Registry, Runtime, RuntimeCall, RuntimeGenesisConfig, System,
-    Token, TransactionPayment, VERSION,
+    Finality, Grandpa, Hash, InherentDataExt, Market, Nonce, Registry, Runtime, RuntimeCall, RuntimeGenesisConfig,
+    System, Token, TransactionPayment, VERSION,
 };
 use alloc::{boxed::Box, vec::Vec};
 use codec::Encode;
@@ -23,8 +23,9 @@ use sp_version::RuntimeVersion;
 use weir_primitives::{
     finality::Wanted,
     interfaces::{Epochs, Everybody, Participants},
+    market::{Channel, ChannelId, SessionKey},
     parameters::Parameters,
-    runtime_api::{ChallengerStatus, NextBlock, OpenChallenge, ProviderStatus, Supply},
+    runtime_api::{ChallengerStatus, NextBlock, Offer, OpenChallenge, ProviderStatus, Search, Supply},
     EpochIndex,
 };
 
@@ -242,6 +243,24 @@ impl_runtime_apis! {
 
         fn everybody() -> Everybody {
             Registry::everybody(Bandwidth::index_at(System::block_number()))
+        }
+    }
+
+    impl weir_primitives::runtime_api::MarketApi<Block> for Runtime {
+        fn offers(after: Option<AccountId>, at_most: u32, search: Search) -> (Vec<Offer>, Option<AccountId>) {
+            status::offers(after, at_most, &search)
+        }
+
+        fn offer(provider: AccountId) -> Option<Offer> {
+            status::offer(&provider)
+        }
+
+        fn channel(channel: ChannelId) -> Option<(Channel, BlockNumber)> {
+            Market::channel_until(channel)
+        }
+
+        fn channel_of(key: SessionKey) -> Option<ChannelId> {
+            pallet_market::Keys::<Runtime>::get(key)
         }
     }
 

@@ -15,6 +15,7 @@ frame_benchmarking::define_benchmarks!(
     [pallet_bandwidth, Bandwidth]
     [pallet_difficulty, Difficulty]
     [pallet_finality, Finality]
+    [pallet_market, Market]
     [pallet_multisig, Multisig]
     [pallet_proxy, Proxy]
     [pallet_registry, Registry]

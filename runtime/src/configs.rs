@@ -12,7 +12,9 @@ use frame_support::{
     derive_impl,
     dispatch::DispatchClass,
     parameter_types,
-    traits::{AsEnsureOriginWithArg, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf},
+    traits::{
+        AsEnsureOriginWithArg, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, Get, InstanceFilter, VariantCountOf,
+    },
     weights::{
         constants::{ExtrinsicBaseWeight, RocksDbWeight, WEIGHT_REF_TIME_PER_MICROS, WEIGHT_REF_TIME_PER_SECOND},
         ConstantMultiplier, RuntimeDbWeight, Weight, WeightToFeeCoefficient, WeightToFeeCoefficients,
@@ -278,7 +280,52 @@ impl pallet_token::Config for Runtime {
     type CurrentBlock = Difficulty;
     type Epochs = Bandwidth;
     type VestingBlocks = tunables::VestingBlocks;
-    type WeightInfo = pallet_token::weights::MeasuredWeight<StorageDbWeight>;
+    type WeightInfo = TokenWeight;
+}
+
+/// The weights of the token: of a claim also what it does for traffic, which its benchmark does not have yet. At the most that is three rows of
+/// which one is gone then, and a third reward.
+pub struct TokenWeight;
+
+type TokenMeasured = pallet_token::weights::MeasuredWeight<StorageDbWeight>;
+
+impl pallet_token::weights::WeightInfo for TokenWeight {
+    fn on_initialize() -> Weight {
+        TokenMeasured::on_initialize()
+    }
+
+    fn on_finalize() -> Weight {
+        TokenMeasured::on_finalize()
+    }
+
+    fn claim() -> Weight {
+        TokenMeasured::claim()
+            .saturating_add(TokenMeasured::on_initialize())
+            .saturating_add(StorageDbWeight::get().reads_writes(3, 3))
+    }
+
+    fn set_payee() -> Weight {
+        TokenMeasured::set_payee()
+    }
+}
+
+/// The account of the treasury.
+pub struct Treasury;
+
+impl Get<AccountId> for Treasury {
+    fn get() -> AccountId {
+        Token::treasury()
+    }
+}
+
+impl pallet_market::Config for Runtime {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Rules = tunables::MarketRules;
+    type Treasury = Treasury;
+    type Guarantees = Registry;
+    type OnTraffic = Token;
+    type WeightInfo = pallet_market::weights::MeasuredWeight<StorageDbWeight>;
 }
 
 impl pallet_utility::Config for Runtime {
@@ -289,7 +336,7 @@ impl pallet_utility::Config for Runtime {
 }
 
 /// What a number of entries and bytes of state is worth, as a deposit.
-const fn deposit(entries: u32, bytes: u32) -> Balance {
+pub(crate) const fn deposit(entries: u32, bytes: u32) -> Balance {
     entries as Balance * 100 * MILLI + bytes as Balance * MILLI
 }
 
@@ -335,7 +382,8 @@ pub enum ProxyType {
     Any,
     /// Everything that moves no tokens.
     NonTransfer,
-    /// What an agent does: endpoints, mining author, pauses and the way back of its account, and claiming for it.
+    /// What an agent does: endpoints, mining author, pauses and the way back of its account, what it sells and the channels to it, and
+    /// claiming for it.
     Agent,
 }
 
@@ -348,6 +396,8 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
                 RuntimeCall::Balances(..)
                     | RuntimeCall::Sudo(..)
                     | RuntimeCall::Token(pallet_token::Call::set_payee { .. })
+                    // What is behind a channel goes where its key signs.
+                    | RuntimeCall::Market(pallet_market::Call::open { .. } | pallet_market::Call::top_up { .. })
             ),
             Self::Agent => matches!(
                 call,
@@ -356,6 +406,12 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
                         | pallet_registry::Call::set_mining_author { .. }
                         | pallet_registry::Call::pause { .. }
                         | pallet_registry::Call::come_back { .. }
+                ) | RuntimeCall::Market(
+                    pallet_market::Call::list { .. }
+                        | pallet_market::Call::unlist { .. }
+                        | pallet_market::Call::settle { .. }
+                        | pallet_market::Call::close { .. }
+                        | pallet_market::Call::finish { .. }
                 ) | RuntimeCall::Token(pallet_token::Call::claim { .. })
             ),
         }
@@ -431,5 +487,25 @@ mod tests {
             [true, false, false]
         );
         assert!(ProxyType::NonTransfer.filter(&claim) && ProxyType::Agent.filter(&claim));
+    }
+
+    #[test]
+    fn no_proxy_but_one_for_everything_puts_funds_behind_a_channel() {
+        let calls = [
+            pallet_market::Call::open {
+                provider: AccountId::new([1; 32]),
+                key: Default::default(),
+                proof: Default::default(),
+                deposit: 1,
+                at: weir_primitives::market::Terms { most_per_gib: 1, least_bits_per_second: 1 },
+            },
+            pallet_market::Call::top_up { channel: 1, amount: 1 },
+        ];
+        for call in calls.map(RuntimeCall::Market) {
+            let allowed = [ProxyType::Any, ProxyType::NonTransfer, ProxyType::Agent].map(|it| it.filter(&call));
+            assert_eq!(allowed, [true, false, false]);
+        }
+        let finish = RuntimeCall::Market(pallet_market::Call::finish { channel: 1 });
+        assert!(ProxyType::NonTransfer.filter(&finish) && ProxyType::Agent.filter(&finish));
     }
 }

@@ -170,4 +170,6 @@ mod runtime {
     pub type Grandpa = pallet_grandpa;
     #[runtime::pallet_index(15)]
     pub type Finality = pallet_finality;
+    #[runtime::pallet_index(16)]
+    pub type Market = pallet_market;
 }

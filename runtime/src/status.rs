@@ -1,10 +1,16 @@
 //! What agents and people are told of who takes part, put together from the pallets that know it.
 
-use crate::{AccountId, Bandwidth, Runtime};
+use crate::{AccountId, Bandwidth, Market, Registry, Runtime};
 use alloc::vec::Vec;
 use pallet_registry::{ChallengerSlots, Challengers, ProviderSlots, Providers};
-use weir_primitives::runtime_api::{ChallengerStatus, OpenChallenge, ProviderStatus};
+use weir_primitives::{
+    interfaces::Guarantees,
+    market::Listing,
+    runtime_api::{ChallengerStatus, Offer, OpenChallenge, ProviderStatus, Search},
+};
 
+/// The most offers in one page.
+const MOST_OFFERS: u32 = 100;
 /// The most slots that are looked at in one call.
 const MOST_SLOTS: u32 = 1_000;
 
@@ -56,6 +62,37 @@ pub fn challenger(account: &AccountId) -> Option<ChallengerStatus> {
         duties: record.entries(),
         excess: record.excess(),
     })
+}
+
+/// What a provider sells, if it still is one.
+pub fn offer(provider: &AccountId) -> Option<Offer> {
+    offer_of(provider, Market::listing(provider.clone())?)
+}
+
+fn offer_of(provider: &AccountId, listing: Listing) -> Option<Offer> {
+    Some(Offer {
+        identity: Providers::<Runtime>::get(provider)?.identity,
+        guaranteed_bits_per_second: Registry::of(provider)?,
+        reputation: Market::reputation(provider.clone()),
+        provider: provider.clone(),
+        listing,
+    })
+}
+
+/// Offers after that of a provider that fit, at most so many, and the provider to go on from if there may be more.
+pub fn offers(after: Option<AccountId>, at_most: u32, search: &Search) -> (Vec<Offer>, Option<AccountId>) {
+    let fits = |provider: &AccountId, listing: &Listing| {
+        let Listing { per_gib, region, serves, offered_bits_per_second, .. } = listing;
+        search.most_per_gib.is_none_or(|most| *per_gib <= most)
+            && search.region.is_none_or(|wanted| *region == wanted)
+            && (serves.proxy || !search.proxy)
+            && (serves.content || !search.content)
+            && *offered_bits_per_second >= search.least_bits_per_second
+            && Registry::of(provider).is_some_and(|bits| bits > 0 && bits >= search.least_bits_per_second)
+    };
+    let (found, next) = Market::page(after, at_most.clamp(1, MOST_OFFERS), fits);
+    let offers = found.into_iter().filter_map(|(provider, listing)| offer_of(&provider, listing));
+    (offers.collect(), next)
 }
 
 /// The providers in so many slots from one on.

@@ -13,7 +13,7 @@ use frame_support::{
 };
 use sp_core::U256;
 use weir_primitives::{
-    measurement::lottery::instants, parameters::Parameters, registry::Registry, Balance, BlockNumber,
+    measurement::lottery::instants, parameters::Parameters, registry::Registry, Balance, BlockNumber, PLANCK_PER_WEIR,
 };
 
 /// How many times a value may be of that of genesis, or that of genesis of it.
@@ -121,6 +121,31 @@ impl Get<Option<pallet_finality::Rules>> for FinalityRules {
             least_total_bits_per_second: consensus.least_total_bits_per_second,
             unbonding_blocks: registry.unbonding_blocks,
             snapshot_depth: consensus.snapshot_depth,
+        })
+    }
+}
+
+/// How many dispute windows the unbonding time has: on a public network a window is a day.
+const DISPUTES_PER_UNBONDING: BlockNumber = 14;
+/// The shortest dispute window there is.
+const LEAST_DISPUTE_BLOCKS: BlockNumber = 20;
+/// How many dispute windows a channel lives for: on a public network four weeks.
+const DISPUTES_PER_CHANNEL: BlockNumber = 28;
+
+/// The rules of the market.
+pub struct MarketRules;
+
+impl Get<Option<pallet_market::Rules>> for MarketRules {
+    fn get() -> Option<pallet_market::Rules> {
+        let unbonding = Difficulty::parameters()?.registry.unbonding_blocks;
+        let dispute_blocks = unbonding.checked_div(DISPUTES_PER_UNBONDING).unwrap_or(0).max(LEAST_DISPUTE_BLOCKS);
+        Some(pallet_market::Rules {
+            dispute_blocks,
+            channel_blocks: dispute_blocks.saturating_mul(DISPUTES_PER_CHANNEL),
+            least_deposit: PLANCK_PER_WEIR,
+            // Of two rows with 320 bytes, as everywhere else.
+            row_deposit: crate::configs::deposit(2, 320),
+            listing_deposit: PLANCK_PER_WEIR,
         })
     }
 }

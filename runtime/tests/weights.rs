@@ -17,9 +17,9 @@ fn source(pallet: &str, file: &str) -> String {
 
 /// Those whose weights are measured.
 const MEASURED: [&str; 3] = ["bandwidth", "registry", "token"];
-/// Those that `scripts/weights` is to measure on the reference machine: the weights of finality are bounds, and to that of difficulty the reads are added
-/// that it does not have.
-const TO_BE_MEASURED: [&str; 2] = ["difficulty", "finality"];
+/// Those that `scripts/weights` is to measure on the reference machine: the weights of finality and the market are bounds, and to that of difficulty the
+/// reads are added that it does not have.
+const TO_BE_MEASURED: [&str; 3] = ["difficulty", "finality", "market"];
 
 #[test]
 fn no_weight_is_older_than_its_benchmark() {
@@ -108,4 +108,16 @@ fn the_hooks_of_a_block_that_begins_an_epoch_leave_seven_tenths_of_it_to_others(
     let hooks: u64 = hooks.iter().map(|weight| weight.ref_time()).sum();
     let block = RuntimeBlockWeights::get().max_block.ref_time();
     assert!(hooks <= block / 10 * 3, "{hooks} of {block} ps");
+}
+
+/// Whatever a channel carried, settling it weighs the same, and a block has room for many.
+#[test]
+fn a_block_settles_two_hundred_channels() {
+    use pallet_market::weights::WeightInfo as _;
+    let limits = RuntimeBlockWeights::get().get(DispatchClass::Normal).clone();
+    let room = limits.max_total.expect("ordinary calls have a limit");
+    let settle = <Runtime as pallet_market::Config>::WeightInfo::settle() + limits.base_extrinsic;
+    let channels = room.ref_time() / settle.ref_time();
+    println!("{channels} channels in a block");
+    assert!(channels >= 200, "{channels}");
 }

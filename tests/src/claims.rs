@@ -6,7 +6,7 @@ use crate::{
         account, Network, NodeProcess, NodeSettings, Place, ProviderSettings, DECLARED_MBIT, PROVIDERS, VALIDATORS,
     },
     observer::{block_at, finalized, height_of, provider, supply, view, Ledger},
-    process::{binary, run},
+    sale::{agent, sell},
     transfer::signed_offline,
     Result,
 };
@@ -24,8 +24,6 @@ const RATIO: f64 = 4.0;
 const RATIO_OFF: f64 = 0.25;
 /// How many results make a full window.
 const WINDOW: usize = 3;
-/// How long a command of the agent may take.
-const COMMAND_WITHIN: Duration = Duration::from_secs(90);
 /// How often something that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -82,12 +80,14 @@ impl Checker {
         self.agreement(network, &nodes).await?;
         self.guaranteed_bandwidth(network, &nodes[0]).await?;
         self.credit(network, &nodes[0]).await?;
+        self.sale(network, &nodes[0]).await?;
         self.change_lines(network).await?;
         self.transfer(network, &nodes[0]).await?;
         self.rewards(network, &nodes[0]).await?;
         self.power_failure(network, &nodes[0]).await?;
         self.late_node(network, &nodes[0]).await?;
         self.changed_lines(network, &nodes[0]).await?;
+        self.traffic(network, &nodes[0]).await?;
         self.books(&nodes[0]).await?;
         network.is_alive()?;
         Ok(self.shown)
@@ -171,6 +171,32 @@ impl Checker {
         Ok(())
     }
 
+    /// Has a provider sell something by hand.
+    async fn sale(&mut self, network: &Network, node: &Node) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (seller, buyer, other) = (PROVIDERS[1].secret, "//Ferdie", "//Dave");
+        let sold = sell(node, &network.nodes[0].url(), folder.path(), seller, buyer, other).await?;
+        self.show(
+            "a consumer pays for traffic with receipts that anybody hands in, each once, to the last planck",
+            sold,
+        );
+        Ok(())
+    }
+
+    /// Shows that the traffic has minted something by now.
+    async fn traffic(&mut self, network: &mut Network, node: &Node) -> Result<()> {
+        let seller = account(PROVIDERS[1].secret)?;
+        let url = network.nodes[0].url();
+        let height = height_of(node, node.best().await?).await?;
+        let said = agent(&url, &["claim", &seller.to_string(), "--suri", "//Ferdie"])?;
+        self.wait(network, "the claim is final", || async {
+            Ok((height_of(node, finalized(node).await?).await? > height + 1).then_some(()))
+        })
+        .await?;
+        self.show("what traffic mints is paid when its epoch is over", said);
+        Ok(())
+    }
+
     /// Has one provider halve its line, one come back under another address, and one go away.
     async fn change_lines(&mut self, network: &mut Network) -> Result<()> {
         let (halved, moved, leaving) = (1, 0, 2);
@@ -180,7 +206,7 @@ impl Checker {
         let (down, up) = PROVIDERS[halved].limits_mbit;
         network.start_provider(halved, (down / 2, up / 2), Place::Here)?;
         network.start_provider(moved, PROVIDERS[moved].limits_mbit, Place::Home)?;
-        let said = agent(network, &["leave", "provider", "--suri", PROVIDERS[leaving].secret])?;
+        let said = agent(&network.nodes[0].url(), &["leave", "provider", "--suri", PROVIDERS[leaving].secret])?;
         self.show(&format!("{} leaves", PROVIDERS[leaving].name), said);
         Ok(())
     }
@@ -226,7 +252,7 @@ impl Checker {
             Ok((height_of(node, node.best().await?).await? > u64::from(free_at)).then_some(()))
         })
         .await?;
-        let said = agent(network, &["withdraw", "provider", "--suri", leaving.secret])?;
+        let said = agent(&network.nodes[0].url(), &["withdraw", "provider", "--suri", leaving.secret])?;
         ensure(
             said.contains(&format!("got {} WEIR back", DECLARED_MBIT + 10)),
             &format!("it got another bond back: {said}"),
@@ -353,11 +379,12 @@ impl Checker {
         self.show(
             "each reward of an author, a provider and a challenger splits into a fifth that is liquid and the rest that vests",
             format!(
-                "{} rewards of blocks, {} of batches, {} of capacity, {} of duties: {} planck = {} liquid + {} vesting",
+                "{} rewards of blocks, {} of batches, {} of capacity, {} of duties, {} of traffic: {} planck = {} liquid + {} vesting",
                 all.block_rewards,
                 all.batch_rewards,
                 all.capacity_rewards,
                 all.duty_rewards,
+                all.traffic_rewards,
                 all.rewarded,
                 all.liquid,
                 all.vesting
@@ -449,15 +476,6 @@ impl Checker {
     }
 }
 
-/// Runs a command of the agent to its end, and says what it said.
-fn agent(network: &Network, arguments: &[&str]) -> Result<String> {
-    let node = network.nodes[0].url();
-    let arguments = [arguments, &["--node", &node]].concat();
-    let output = run(&binary("weir-agent")?, &arguments, COMMAND_WITHIN)?;
-    ensure(output.status.success(), &format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))?;
-    Ok(String::from_utf8(output.stdout)?.trim().to_string())
-}
-
 /// Whether what is guaranteed is within limits.
 fn is_within(name: &str, guaranteed: (u64, u64), limits_mbit: (u64, u64)) -> Result<()> {
     for (bits, limit) in [(guaranteed.0, limits_mbit.0), (guaranteed.1, limits_mbit.1)] {
@@ -495,6 +513,7 @@ struct Money {
     capacity_rewards: u64,
     duty_rewards: u64,
     batch_rewards: u64,
+    traffic_rewards: u64,
 }
 
 impl Money {
@@ -522,6 +541,7 @@ impl Money {
                     runtime::runtime_types::pallet_token::Reason::Capacity => money.capacity_rewards += 1,
                     runtime::runtime_types::pallet_token::Reason::Duties => money.duty_rewards += 1,
                     runtime::runtime_types::pallet_token::Reason::Batch => money.batch_rewards += 1,
+                    runtime::runtime_types::pallet_token::Reason::Traffic => money.traffic_rewards += 1,
                 }
             }
         }
@@ -540,5 +560,6 @@ impl Money {
         self.capacity_rewards += other.capacity_rewards;
         self.duty_rewards += other.duty_rewards;
         self.batch_rewards += other.batch_rewards;
+        self.traffic_rewards += other.traffic_rewards;
     }
 }

@@ -9,6 +9,7 @@
 //! - [`light`]: a check of proofs of finality that shares no code with the node.
 //! - [`liar`]: a peer that keeps to no rule; [`crowd`]: many of them that attack one node.
 //! - [`transfer`]: transactions as a wallet makes them.
+//! - [`sale`]: a sale by hand.
 //! - [`claims`]: what a network must show.
 //! - [`mod@reference`]: the pages of `docs/reference/`.
 
@@ -24,6 +25,7 @@ pub mod observer;
 pub mod peers;
 pub mod process;
 pub mod reference;
+pub mod sale;
 pub mod shares;
 pub mod transfer;
 

@@ -37,11 +37,15 @@ pub enum Lie {
     LongerEpoch,
     /// A challenger is a senior from the start.
     SeniorAtOnce,
+    /// A provider got a planck more for traffic.
+    MoreForTraffic,
+    /// A planck of a payment was not burned, and the provider got it.
+    LessBurned,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::LargerReport,
         Self::NoReport,
         Self::BetterOutcome,
@@ -58,6 +62,8 @@ impl Lie {
         Self::OtherPayee,
         Self::LongerEpoch,
         Self::SeniorAtOnce,
+        Self::MoreForTraffic,
+        Self::LessBurned,
     ];
 
     /// Tells the lie about the first thing that it can be told of, and says whether there was one.
@@ -103,6 +109,11 @@ impl Lie {
             (Self::TwoBlockRewards, Event::Rewarded(reward)) if reward.reason == Reason::Block => (),
             (Self::OtherPayee, Event::Rewarded(reward)) => reward.payee = [9; 32].into(),
             (Self::LongerEpoch, Event::EpochStarted { blocks, .. }) => *blocks += 1,
+            (Self::MoreForTraffic, Event::Rewarded(reward)) if reward.reason == Reason::Traffic => change(reward, 1),
+            (Self::LessBurned, Event::Settled(settled)) => {
+                settled.burned -= 1;
+                settled.net += 1;
+            },
             (Self::SeniorAtOnce, Event::ChallengerActive { from, .. }) => *from = 0,
             _ => return false,
         }

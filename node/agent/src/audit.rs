@@ -1,6 +1,7 @@
 //! Working out again what a chain says that it measured and paid, from its blocks alone ([`books`]).
 
 pub mod books;
+pub mod sales;
 
 use crate::{
     chain::{Error, Node},
@@ -9,10 +10,12 @@ use crate::{
 use books::{Block, Books, Constants, Event, Joined, Looked, Reason, Reward};
 use codec::Decode;
 use indicatif::ProgressBar;
+use sales::{Opened, Settled};
 use serde::Serialize;
 use subxt::{config::substrate::DigestItem, events::Phase, utils::H256};
 use weir_primitives::{
     consensus::{PreDigest, ENGINE_ID},
+    market::{ChannelId, SessionKey},
     measurement::{
         challenge::{Challenge, MemberReport, Outcome},
         lottery::groups::Family,
@@ -51,10 +54,10 @@ pub struct Audit {
 impl Audit {
     /// Some lines for people.
     pub fn lines(&self) -> String {
-        let Looked { blocks, challenges, rewards, rewarded, epochs, credits } = self.looked;
+        let Looked { blocks, challenges, rewards, rewarded, epochs, credits, payments } = self.looked;
         let mut lines = vec![format!(
-            "{blocks} blocks up to {}: {challenges} challenges, the emission of {epochs} epochs, {rewards} rewards of {rewarded} planck, and \
-             credit in {credits} blocks were worked out again",
+            "{blocks} blocks up to {}: {challenges} challenges, the emission of {epochs} epochs, {rewards} rewards of {rewarded} planck, \
+             {payments} payments, and credit in {credits} blocks were worked out again",
             self.until
         )];
         if self.differences.is_empty() {
@@ -262,6 +265,7 @@ fn reason(byte: u8) -> Result<Reason, codec::Error> {
         1 => Ok(Reason::Capacity),
         2 => Ok(Reason::Duties),
         3 => Ok(Reason::Batch),
+        4 => Ok(Reason::Traffic),
         _ => Err("a reward for an unknown reason".into()),
     }
 }
@@ -331,6 +335,16 @@ fn understand(pallet: &str, name: &str, mut fields: &[u8]) -> Result<Option<Even
             let (account, payee, for_what, gross, liquid, vesting): Fields = Decode::decode(input)?;
             Event::Rewarded(Reward { account, payee, reason: reason(for_what)?, gross, liquid, vesting })
         },
+        ("Market", "Opened") => {
+            type Fields = (ChannelId, AccountId, AccountId, SessionKey, Balance, Balance, u64, BlockNumber);
+            let (channel, _, provider, _, per_gib, _, promised, _): Fields = Decode::decode(input)?;
+            Event::ChannelOpened(Opened { channel, provider, per_gib, promised })
+        },
+        ("Market", "Settled") => {
+            let (channel, provider, bytes, gross, refunded, burned, fee, net) = Decode::decode(input)?;
+            Event::Settled(Settled { channel, provider, bytes, gross, refunded, burned, fee, net })
+        },
+        ("Market", "Closed") => Event::ChannelClosed { channel: Decode::decode(input)? },
         ("Difficulty", "KeySet") => {
             let (account, key) = Decode::decode(input)?;
             Event::AuthorKeySet { account, key }

@@ -8,6 +8,7 @@
 //! - [`manual`]: measurements by hand.
 //! - [`audit`]: what the chain says that it measured and paid, worked out again.
 //! - [`account`]: what accounts do by hand, and [`amount`]s of WEIR.
+//! - [`market`]: what is sold and bought, by hand.
 //! - [`status`]: what the chain knows about them.
 //! - [`metrics`]: what an agent tells Prometheus.
 
@@ -17,6 +18,7 @@ pub mod audit;
 pub mod chain;
 pub mod identity;
 pub mod manual;
+pub mod market;
 pub mod metrics;
 pub mod plot;
 pub mod rate;

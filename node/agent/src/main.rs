@@ -1,5 +1,7 @@
 //! The light agent of Weir.
 
+mod market_commands;
+
 use clap::{Args, Parser, Subcommand};
 use libp2p::PeerId;
 use std::{
@@ -118,6 +120,12 @@ enum Command {
     /// Vote on what is final: needs a bond, bandwidth behind the account, and blocks that it makes.
     #[command(subcommand)]
     Voter(Voter),
+    /// What providers sell.
+    #[command(subcommand)]
+    Market(market_commands::Market),
+    /// Payment channels: a deposit, a key that signs receipts for one provider, and what becomes of them.
+    #[command(subcommand)]
+    Channel(market_commands::Channel),
 }
 
 #[derive(Subcommand)]
@@ -515,6 +523,8 @@ async fn run(command: Command) -> Result<(), Fatal> {
         Command::ComeBack(once) => act(once, |_| Action::ComeBack).await,
         Command::Declare { rate, once } => act(once, |_| Action::Declare(rate.bits_per_second)).await,
         Command::Payee { address, once } => act(once, |_| Action::Payee(address)).await,
+        Command::Market(command) => market_commands::run_market(command).await,
+        Command::Channel(command) => market_commands::run_channel(command).await,
         Command::AuthorKey { key, proof, once } => {
             let key = key.zip(proof).map(|(key, proof)| Proven { key, proof }.into());
             act(once, |_| Action::AuthorKey(key)).await

@@ -1,5 +1,7 @@
 //! What measurement is told of who takes part, and what it tells.
 
+#[cfg(feature = "runtime-benchmarks")]
+use crate::types::{Provider, ProviderSlot};
 use crate::{
     challengers::Challenging, types::Role, ChallengerSlots, Config, Error, Event, Pallet, PrefixSums, ProviderSlots,
     Providers, Sums,
@@ -7,13 +9,15 @@ use crate::{
 use frame_support::{ensure, traits::Get};
 use sp_runtime::{DispatchResult, Perbill};
 use weir_primitives::{
-    interfaces::{EpochProvider, Everybody, Participants},
+    interfaces::{EpochProvider, Everybody, Guarantees, Participants},
     measurement::{
         lottery::{groups::Prefix, Seed},
         PeerKey,
     },
     AccountId, EpochIndex,
 };
+#[cfg(feature = "runtime-benchmarks")]
+use weir_primitives::{measurement::lottery::groups::Family, versions::Versions};
 
 impl<T: Config> Participants for Pallet<T> {
     type Challengers = Challenging<T>;
@@ -94,5 +98,28 @@ impl<T: Config> Participants for Pallet<T> {
         let taken = Self::take_bond(&account, role, Perbill::one(), Some(shown_by))?;
         ensure!(taken > 0, Error::<T>::NothingChanges);
         Ok(())
+    }
+}
+
+impl<T: Config> Guarantees for Pallet<T> {
+    fn of(provider: &AccountId) -> Option<u64> {
+        let slot = Providers::<T>::get(provider)?.slot?;
+        let epoch = Self::epoch();
+        let entry = ProviderSlots::<T>::get(slot).filter(|entry| entry.is_active(epoch));
+        Some(entry.map_or(0, |entry| *entry.guaranteed.at(epoch)))
+    }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn set(provider: &AccountId, bits_per_second: u64) {
+        let identity = PeerKey::default();
+        let slot = Providers::<T>::get(provider).and_then(|it| it.slot).unwrap_or(u32::MAX);
+        let mut entry =
+            ProviderSlot::new(provider.clone(), 0, identity, Family::V4, bits_per_second, bits_per_second, None);
+        entry.guaranteed = Versions::new(bits_per_second);
+        ProviderSlots::<T>::insert(slot, entry);
+        let slot = Some(slot);
+        let known =
+            Provider { slot, bond: 0, excess: None, leaves: None, identity, former_identities: Default::default() };
+        Providers::<T>::insert(provider, known);
     }
 }

@@ -110,10 +110,11 @@ impl<T: Config> Pallet<T> {
         Batches::<T>::put(BatchBudget { each, left });
     }
 
-    /// What an account has earned by bandwidth or duties, and was not paid yet.
+    /// What an account has earned by bandwidth, duties or traffic, and was not paid yet.
     pub fn owed(account: &AccountId) -> Balance {
         let capacity = CapacityShares::<T>::get(account).map_or(0, |share| share.owed(&CapacityTotal::<T>::get()));
-        capacity.saturating_add(Duties::<T>::get(account).owed)
+        let duties = Duties::<T>::get(account).owed;
+        capacity.saturating_add(duties).saturating_add(Self::owed_for_traffic(account))
     }
 
     /// Pays what an account has earned by bandwidth. Says how much that was.
@@ -152,11 +153,12 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Whether an account that has nothing could hold it. What is less waits for more: nobody can have it lost by claiming early.
-    fn is_worth_paying(amount: Balance) -> bool {
+    pub(crate) fn is_worth_paying(amount: Balance) -> bool {
         LIQUID_SHARE.mul_floor(amount) >= T::Currency::minimum_balance()
     }
 
-    fn pay_promised(account: &AccountId, reason: Reason, amount: Balance) -> Balance {
+    /// Pays something that was promised before. Says how much that was.
+    pub(crate) fn pay_promised(account: &AccountId, reason: Reason, amount: Balance) -> Balance {
         Promised::<T>::mutate(|promised| *promised = promised.saturating_sub(amount));
         Self::reward(account, reason, amount);
         amount

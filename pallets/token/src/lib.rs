@@ -12,10 +12,10 @@
 //! | --- | --- |
 //! | 40 % | authors: nine tenths for the epoch's blocks, the same for each; a tenth for the batches of reports that they are first to include |
 //! | 35 % | providers, by their part of all guaranteed bandwidth in the epoch; B_pay bounds the rate |
-//! | 20 % | traffic: nobody yet, so it stays unissued |
+//! | 20 % | providers, for traffic that was paid for: at most nine tenths of what was burned for it |
 //! | 5 % | challengers, by what they were to send and take in the duties that they met; 0.2 % of their bond at the most |
 //!
-//! What bandwidth earns is kept by [`earnings`]. A reward goes to its account's payee, if it named one. A fifth of each reward is free at once. The rest is held, and vests in an account's [`vesting::Ring`]. Of the fees of every
+//! What bandwidth earns is kept by [`earnings`], what traffic earns by [`traffic`]. A reward goes to its account's payee, if it named one. A fifth of each reward is free at once. The rest is held, and vests in an account's [`vesting::Ring`]. Of the fees of every
 //! block, half is burned, 30 % goes to its author and 20 % to the treasury; tips go to the author. They are split when the block
 //! ends, once for all its transactions.
 //!
@@ -23,7 +23,8 @@
 //!
 //! - what exists = what was ever issued − what was burned;
 //! - ever issued + promised ≤ scheduled ≤ cap;
-//! - what all have earned by bandwidth and duties, and were not paid, ≤ what is promised;
+//! - what all have earned by bandwidth, duties and traffic, and were not paid, ≤ what is promised;
+//! - what traffic mints ≤ nine tenths of what was burned for it, in every epoch and for every provider;
 //! - what is held for vesting = the sum of what the rings still hold;
 //! - each reward = its liquid part + its vesting part; the fees and tips of a block = burned + author + treasury;
 //! - no fee outlives its block.
@@ -58,6 +59,7 @@ mod mock;
 mod rewards;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
 #[cfg(any(feature = "try-runtime", test))]
 mod try_state;
 pub mod vesting;
@@ -76,6 +78,7 @@ use frame_support::{
 use frame_system::pallet_prelude::*;
 pub use pallet::*;
 use sp_runtime::{traits::AccountIdConversion, Perbill, SaturatedConversion};
+use traffic::{Claims, Sold};
 use vesting::Ring;
 use weights::WeightInfo;
 use weir_primitives::{
@@ -94,6 +97,8 @@ pub const AUTHORS_SHARE: Perbill = Perbill::from_percent(40);
 pub const BATCHES_SHARE: Perbill = Perbill::from_percent(10);
 /// The part of a budget that goes to providers.
 pub const CAPACITY_SHARE: Perbill = Perbill::from_percent(35);
+/// The most of a budget that goes to traffic.
+pub const TRAFFIC_SHARE: Perbill = Perbill::from_percent(20);
 /// The part of a budget that goes to challengers.
 pub const CHALLENGERS_SHARE: Perbill = Perbill::from_percent(5);
 /// The part of a reward that is free at once.
@@ -143,6 +148,8 @@ pub enum Reason {
     Duties,
     /// Including a batch of reports first.
     Batch,
+    /// Traffic that was paid for.
+    Traffic,
 }
 
 #[allow(clippy::expect_used, reason = "the macros of FRAME write it")]
@@ -227,6 +234,18 @@ pub mod pallet {
     /// What is left for those who include batches of reports in this epoch.
     #[pallet::storage]
     pub type Batches<T> = StorageValue<_, BatchBudget, ValueQuery>;
+
+    /// What traffic can mint in this epoch.
+    #[pallet::storage]
+    pub type TrafficBudget<T> = StorageValue<_, Balance, ValueQuery>;
+
+    /// What is claimed in each epoch some of whose claims were not credited yet.
+    #[pallet::storage]
+    pub type TrafficEpochs<T> = StorageMap<_, Twox64Concat, EpochIndex, Claims, ValueQuery>;
+
+    /// What each provider's traffic has earned.
+    #[pallet::storage]
+    pub type Traffic<T> = StorageMap<_, Blake2_128Concat, AccountId, Sold, ValueQuery>;
 
     /// To whom the rewards of an account go, if not to itself.
     #[pallet::storage]
@@ -347,13 +366,15 @@ pub mod pallet {
 
     #[pallet::call(weight = <T as Config>::WeightInfo)]
     impl<T: Config> Pallet<T> {
-        /// Pays what an account has earned by bandwidth and duties, and releases what has vested of its rewards. Anyone may, for anyone.
+        /// Pays what an account has earned by bandwidth, duties and traffic, and releases what has vested of its rewards. Anyone may, for anyone.
         /// Followed by [`Event::Rewarded`] for what was paid, and [`Event::Claimed`] for what was released.
         #[pallet::call_index(0)]
         pub fn claim(origin: OriginFor<T>, account: AccountId) -> DispatchResult {
             ensure_signed(origin)?;
             let amount = Self::release_vested(&account)?;
-            let paid = Self::pay_capacity(&account).saturating_add(Self::pay_duties(&account));
+            let paid = Self::pay_capacity(&account)
+                .saturating_add(Self::pay_duties(&account))
+                .saturating_add(Self::pay_traffic(&account));
             ensure!(amount > 0 || paid > 0, Error::<T>::NothingToClaim);
             if amount > 0 {
                 let vesting = Rings::<T>::get(&account).held();
@@ -387,7 +408,7 @@ pub mod pallet {
             Self::ring(&account).vested(Self::block_number())
         }
 
-        /// What an account has earned by bandwidth and duties, and was not paid yet.
+        /// What an account has earned by bandwidth, duties and traffic, and was not paid yet. What it claims in this epoch is not in it.
         pub fn owed_to(account: AccountId) -> Balance {
             Self::owed(&account)
         }

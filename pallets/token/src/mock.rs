@@ -1,7 +1,7 @@
 //! A runtime with only what this pallet needs.
 
 use crate as pallet_token;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use frame_support::{
     derive_impl,
     traits::{ConstU32, Get, GetStorageVersion},
@@ -59,6 +59,7 @@ impl pallet_balances::Config for Test {
 thread_local! {
     static AUTHOR: RefCell<Option<AccountId>> = const { RefCell::new(None) };
     static DIVISOR: RefCell<u64> = const { RefCell::new(1_000) };
+    static CURRENT: Cell<Epoch> = const { Cell::new(Epoch { index: 0, first: 0, blocks: EPOCH }) };
 }
 
 pub const EXISTENTIAL_DEPOSIT: Balance = 1_000;
@@ -145,31 +146,37 @@ impl pallet_token::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Parameters = TestParameters;
     type CurrentBlock = CurrentAuthor;
-    type Epochs = Uniform;
+    type Epochs = Begun;
     type VestingBlocks = ConstU32<96>;
     type WeightInfo = ();
 }
 
-/// All epochs are equally long.
-pub struct Uniform;
+/// An epoch is what began last.
+pub struct Begun;
 
-impl Epochs for Uniform {
+impl Epochs for Begun {
     fn index_at(number: BlockNumber) -> EpochIndex {
         Epoch::uniform(number, EPOCH).index
     }
 
     fn current() -> Epoch {
-        Epoch::uniform(System::block_number(), EPOCH)
+        CURRENT.get()
     }
 
     #[cfg(feature = "runtime-benchmarks")]
     fn set_current(epoch: Epoch) {
         System::set_block_number(epoch.first);
+        CURRENT.set(epoch);
     }
 }
 
 pub const EPOCH: BlockNumber = 10;
 pub const CHALLENGER_BOND: Balance = 100 * PLANCK_PER_WEIR;
+
+/// Has an epoch be the current one.
+pub fn set_current(epoch: Epoch) {
+    CURRENT.set(epoch);
+}
 
 pub fn set_author(author: Option<AccountId>) {
     AUTHOR.set(author);
@@ -192,6 +199,7 @@ pub fn new_test_ext() -> sp_io::TestExternalities {
 pub fn with_genesis(balance: Balance) -> sp_io::TestExternalities {
     AUTHOR.set(None);
     DIVISOR.set(1_000);
+    CURRENT.set(Epoch::initial(EPOCH));
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
     let balances = (0..10).map(|id| (account(id), balance)).collect();
     pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }.assimilate_storage(&mut storage).unwrap();

@@ -112,5 +112,6 @@ impl<T: Config> OnEpochBorder for Pallet<T> {
         let Some(parameters) = T::Parameters::get() else { return };
         let emission = Self::set_budget(epoch, &parameters.token);
         Self::begin_epoch(emission, everybody, is_paid, &parameters);
+        Self::begin_traffic(emission);
     }
 }

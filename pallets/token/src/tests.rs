@@ -1,11 +1,12 @@
 use crate::{
     migrations::{BucketV1, MoveRings, RingV1, Vestings},
     mock::{
-        account, new_test_ext, set_author, set_emission_divisor, with_genesis, Balances, RuntimeEvent, RuntimeOrigin,
-        System, Test, TestParameters, Token, CHALLENGER_BOND, EPOCH, EXISTENTIAL_DEPOSIT,
+        account, new_test_ext, set_author, set_current, set_emission_divisor, with_genesis, Balances, RuntimeEvent,
+        RuntimeOrigin, System, Test, TestParameters, Token, CHALLENGER_BOND, EPOCH, EXISTENTIAL_DEPOSIT,
     },
     vesting::{Bucket, Ring},
-    CapacityShares, Error, Event, HoldReason, PendingFees, Promised, Reason, Rings, Sums, CAP,
+    CapacityShares, Error, Event, HoldReason, PendingFees, Promised, Reason, Rings, Sums, Traffic, TrafficBudget,
+    TrafficEpochs, CAP,
 };
 use frame_support::{
     assert_noop, assert_ok,
@@ -19,7 +20,9 @@ use frame_support::{
 };
 use proptest::prelude::*;
 use weir_primitives::{
-    interfaces::{Everybody, OnAuthored, OnDuty, OnEpochBorder, OnGuaranteed, OnIncluded, OnMeasured, Units},
+    interfaces::{
+        Everybody, OnAuthored, OnDuty, OnEpochBorder, OnGuaranteed, OnIncluded, OnMeasured, OnTraffic, Units,
+    },
     Balance, Epoch, EpochIndex, PLANCK_PER_WEIR,
 };
 
@@ -41,6 +44,7 @@ fn begin(epoch: Epoch, providers: &[(u8, u64)]) {
         Token::on_guaranteed(&account(id), epoch.index, units(before), units(now));
     }
     let everybody = Everybody { providers: 2, challengers: 4, ..Default::default() };
+    set_current(epoch);
     Token::on_epoch_border(epoch, &everybody, true);
 }
 
@@ -434,8 +438,82 @@ fn nobody_has_little_lost_by_claiming_for_an_account_that_has_nothing() {
     });
 }
 
+/// What a line of a Gbit/s can carry in an epoch.
+const BYTES_IN_EPOCH: u64 = 125_000_000 * 2 * EPOCH as u64;
+
+fn sell(id: u8, bytes: u64, burned: Balance) {
+    Token::on_traffic(&account(id), bytes, 1_000_000_000, burned);
+}
+
+fn go_to_epoch(index: EpochIndex) {
+    System::set_block_number(index * EPOCH);
+    begin(epoch(index), &[]);
+}
+
+#[test]
+fn traffic_mints_nine_tenths_of_its_burn_when_the_epoch_is_over() {
+    new_test_ext().execute_with(|| {
+        go_to_epoch(1);
+        sell(1, 1_000, 1_000_000);
+        assert_eq!(Promised::<Test>::get(), 900_000);
+        assert_eq!(Token::owed(&account(1)), 0, "nobody knows yet what others claim");
+        assert_noop!(Token::claim(RuntimeOrigin::signed(account(9)), account(1)), Error::<Test>::NothingToClaim);
+        go_to_epoch(2);
+        assert_eq!(Token::owed(&account(1)), 900_000);
+        let before = Balances::total_balance(&account(1));
+        assert_ok!(Token::claim(RuntimeOrigin::signed(account(9)), account(1)));
+        assert_eq!(Balances::total_balance(&account(1)) - before, 900_000);
+        assert_eq!((Promised::<Test>::get(), TrafficEpochs::<Test>::iter().count()), (0, 0));
+        assert!(!Traffic::<Test>::contains_key(account(1)), "nothing is left in storage");
+        Token::do_try_state().unwrap();
+    });
+}
+
+#[test]
+fn where_all_claim_more_than_there_is_each_gets_the_same_part_whenever_it_comes() {
+    new_test_ext().execute_with(|| {
+        go_to_epoch(1);
+        let there_is = TrafficBudget::<Test>::get();
+        assert_eq!(there_is, budget() / 5);
+        // Three times as much is claimed: two thirds by one, a third by another.
+        sell(1, 1, there_is * 10 / 9);
+        sell(2, 1, there_is * 10 / 9);
+        sell(1, 1, there_is * 10 / 9);
+        assert!(Promised::<Test>::get() <= there_is);
+        Token::do_try_state().unwrap();
+        let before = |id| Balances::total_balance(&account(id)) - 1_000_000 * PLANCK_PER_WEIR;
+        // One is paid for other traffic later, the other long after that; the epoch is kept until then, and no longer.
+        go_to_epoch(2);
+        sell(1, 1, 10);
+        go_to_epoch(9);
+        assert_ok!(Token::claim(RuntimeOrigin::signed(account(9)), account(2)));
+        assert!(before(1).abs_diff(there_is * 2 / 3) <= 3 && before(2).abs_diff(there_is / 3) <= 3);
+        assert!(before(1) + before(2) <= there_is);
+        assert_eq!(TrafficEpochs::<Test>::iter_keys().collect::<Vec<_>>(), [2]);
+        Token::do_try_state().unwrap();
+    });
+}
+
+#[test]
+fn bytes_that_the_line_cannot_have_carried_mint_nothing_over_however_many_payments() {
+    new_test_ext().execute_with(|| {
+        go_to_epoch(1);
+        sell(1, BYTES_IN_EPOCH / 2, 1_000_000);
+        sell(1, BYTES_IN_EPOCH, 1_000_000);
+        sell(1, 1, 1_000_000);
+        go_to_epoch(2);
+        assert_eq!(Token::owed(&account(1)), 900_000 + 450_000);
+        // In another epoch there is room again.
+        sell(1, BYTES_IN_EPOCH, 1_000_000);
+        go_to_epoch(3);
+        assert_eq!(Token::owed(&account(1)), 900_000);
+        Token::do_try_state().unwrap();
+    });
+}
+
 #[derive(Clone, Debug)]
 enum Step {
+    Traffic(u8, u64, u64),
     Author(u8),
     Epoch(Vec<(u8, u64)>),
     Duty(u8, u64),
@@ -453,6 +531,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0u8..20).prop_map(Step::Author),
         proptest::collection::vec((0u8..20, any::<u64>()), 0..4).prop_map(Step::Epoch),
         (0u8..20, any::<u64>()).prop_map(|(id, bytes)| Step::Duty(id, bytes >> 30)),
+        (0u8..20, any::<u64>(), any::<u64>()).prop_map(|(id, bytes, burned)| Step::Traffic(id, bytes >> 28, burned)),
         (0u8..20).prop_map(Step::Batch),
         (0u8..20).prop_map(Step::Measured),
         (0u8..20, proptest::option::of(0u8..20)).prop_map(|(id, payee)| Step::Payee(id, payee)),
@@ -471,15 +550,20 @@ proptest! {
         steps in proptest::collection::vec(step(), 150..250),
     ) {
         new_test_ext().execute_with(|| {
+            let mut blocks = 0;
             for (index, step) in (1u32..).zip(steps) {
                 let (issued, existing) = (Sums::<Test>::get().issued, Balances::total_issuance());
                 let mut burned = 0;
                 match step {
+                    // An epoch has no more blocks than it is long.
+                    Step::Author(_) if blocks == EPOCH => (),
                     Step::Author(id) => {
+                        blocks += 1;
                         set_author(Some(account(id)));
                         Token::on_authored(&account(id));
                     },
                     Step::Epoch(providers) => {
+                        blocks = 0;
                         begin(epoch(index), &providers);
                     },
                     Step::Fee(payer, fee, tip) => {
@@ -512,6 +596,7 @@ proptest! {
                         let was_paid = Token::on_duty(&account(id), bytes);
                         prop_assert!(!was_paid || owed > 0);
                     },
+                    Step::Traffic(id, bytes, burned) => sell(id, bytes, burned.into()),
                     Step::Batch(id) => Token::on_included(&account(id)),
                     Step::Measured(id) => Token::on_measured(&account(id)),
                     Step::Payee(id, payee) => {

@@ -3,10 +3,14 @@
 //! Nothing here is the pallets' code. Sums are taken anew where the pallets carry them on, everybody is visited where they visit nobody, and what
 //! they store is not asked for. Where the two differ, one of them is wrong.
 
-use super::Difference;
+use super::{
+    sales::{Moment, Opened, Sales, Settled},
+    Difference,
+};
 use sp_core::{Blake2Hasher, Hasher, U256};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_primitives::{
+    market::ChannelId,
     measurement::{
         challenge::{Challenge, Direction, MemberReport, Outcome, LATEST_US},
         endpoint,
@@ -33,7 +37,7 @@ const WHOLE_CREDIT: u128 = 1_000_000_000_000_000_000;
 const BILLIONTH: u128 = 1_000_000_000;
 
 /// So many billionths of an amount, rounded down.
-fn part(amount: Balance, billionths: u128) -> Balance {
+pub(super) fn part(amount: Balance, billionths: u128) -> Balance {
     // Less than the amount: it fits.
     (U256::from(amount) * U256::from(billionths) / U256::from(BILLIONTH)).low_u128()
 }
@@ -113,6 +117,11 @@ pub enum Event {
         capacity: Balance,
         scheduled: Balance,
     },
+    ChannelOpened(Opened),
+    ChannelClosed {
+        channel: ChannelId,
+    },
+    Settled(Settled),
     Rewarded(Reward),
     RewardLost {
         account: AccountId,
@@ -141,6 +150,7 @@ pub enum Reason {
     Capacity,
     Duties,
     Batch,
+    Traffic,
 }
 
 /// A reward that was issued.
@@ -300,6 +310,8 @@ pub struct Looked {
     pub epochs: u64,
     /// Blocks that spent credit.
     pub credits: u64,
+    /// Payments for traffic that were split again.
+    pub payments: u64,
 }
 
 /// The books.
@@ -307,6 +319,7 @@ pub struct Books {
     parameters: Parameters,
     constants: Constants,
     epoch: EpochIndex,
+    epoch_first: BlockNumber,
     epoch_end: BlockNumber,
     providers: Vec<Provider>,
     challengers: Vec<Challenger>,
@@ -322,6 +335,7 @@ pub struct Books {
     batch_left: Balance,
     prices: Prices,
     capacity: BTreeMap<AccountId, Capacity>,
+    sales: Sales,
     duties: BTreeMap<AccountId, Duties>,
     /// After how many snapshots each author made blocks.
     made: BTreeMap<AccountId, BTreeSet<u32>>,
@@ -332,7 +346,7 @@ pub struct Books {
     looked: Looked,
     differences: Vec<Difference>,
     number: BlockNumber,
-    /// Rewards of this block for capacity and duties that nothing has explained yet.
+    /// Rewards of this block for capacity, duties and traffic that nothing has explained yet.
     unexplained: Vec<Reward>,
     payees: BTreeMap<AccountId, AccountId>,
     /// For which accounts keys sign.
@@ -351,6 +365,7 @@ impl Books {
             parameters,
             constants,
             epoch: 0,
+            epoch_first: 0,
             epoch_end: blocks,
             providers: Vec::new(),
             challengers: Vec::new(),
@@ -366,6 +381,7 @@ impl Books {
             batch_left: 0,
             prices: Prices::default(),
             capacity: BTreeMap::new(),
+            sales: Sales::default(),
             duties: BTreeMap::new(),
             made: BTreeMap::new(),
             taken_snapshots: 0,
@@ -536,6 +552,7 @@ impl Books {
                 self.expect("the length of an epoch", *blocks, length);
                 self.expect("the epoch", *index, self.epoch);
                 self.expect("the first block of the epoch", *first, if *index == 0 { 0 } else { self.number });
+                self.epoch_first = *first;
                 self.epoch_end = first.saturating_add(*blocks);
                 let takes_one = block.events.iter().any(|(_, event)| matches!(event, Event::SnapshotTaken { .. }));
                 self.expect("whether the epoch begins with a snapshot", takes_one, !self.did_wait);
@@ -612,6 +629,16 @@ impl Books {
                     it.until = Some(next);
                 }
             },
+            Event::ChannelOpened(opened) => {
+                let guaranteed = self.guaranteed_now(&opened.provider);
+                let promised = opened.promised;
+                if promised == 0 || promised > guaranteed {
+                    self.differ(format!("channel {} promises {promised} of {guaranteed}", opened.channel));
+                }
+                self.sales.open(opened);
+            },
+            Event::ChannelClosed { channel } => self.sales.close(*channel),
+            Event::Settled(settled) => self.settle(settled),
             Event::Rewarded(reward) => self.rewarded(block, extrinsic, reward),
             Event::PayeeSet { account, payee } => {
                 self.payees.remove(account);
@@ -625,7 +652,7 @@ impl Books {
                     self.signs_for.insert(key.clone(), account.clone());
                 }
             },
-            Event::RewardLost { reason: Reason::Capacity | Reason::Duties, .. } => {
+            Event::RewardLost { reason: Reason::Capacity | Reason::Duties | Reason::Traffic, .. } => {
                 self.differ("a reward that an account could hold was lost");
             },
             Event::RewardLost { reason: Reason::Block, .. } => self.block_rewards += 1,
@@ -914,6 +941,7 @@ impl Books {
         self.expect("the capacity of an epoch", capacity, own_capacity);
         self.expect("the schedule", scheduled, self.issued.saturating_add(self.promised).saturating_add(emission));
         self.per_block = own_per_block;
+        self.sales.begin_epoch(emission);
 
         let is_active = |it: &&Challenger| it.from <= epoch && it.until.is_none_or(|until| epoch < until);
         let challengers = self.challengers.iter().filter(is_active).count() as u128;
@@ -992,6 +1020,38 @@ impl Books {
         self.pay(provider, Reason::Capacity, owed);
     }
 
+    /// What is guaranteed in this epoch of a provider that has not left.
+    fn guaranteed_now(&self, account: &AccountId) -> u64 {
+        let provider = self.providers.iter().rev().find(|it| it.account == *account && it.until.is_none());
+        provider.map_or(0, |it| it.guaranteed_in(self.epoch))
+    }
+
+    fn settle(&mut self, settled: &Settled) {
+        self.looked.payments += 1;
+        if self.sales.is_new_in(&settled.provider, self.epoch) {
+            self.pay_traffic(&settled.provider);
+        }
+        let blocks = u64::from(self.epoch_end.saturating_sub(self.epoch_first));
+        let moment = Moment {
+            epoch: self.epoch,
+            number: self.number,
+            guaranteed: self.guaranteed_now(&settled.provider),
+            unbonding: self.parameters.registry.unbonding_blocks,
+            epoch_ms: blocks.saturating_mul(self.parameters.consensus.block_time),
+        };
+        let (promised, wrong) = self.sales.settle(settled, &moment);
+        self.promised += promised;
+        wrong.into_iter().for_each(|what| self.differ(what));
+    }
+
+    fn pay_traffic(&mut self, provider: &AccountId) {
+        let owed = self.sales.owed(provider, self.epoch);
+        if self.is_worth_paying(owed) {
+            self.sales.paid(provider, self.epoch);
+            self.pay(provider, Reason::Traffic, owed);
+        }
+    }
+
     /// Finds what was paid among what the chain says.
     fn pay(&mut self, account: &AccountId, reason: Reason, gross: Balance) {
         self.promised = self.promised.saturating_sub(gross);
@@ -1034,7 +1094,7 @@ impl Books {
                     self.differ("an author was rewarded for a batch that is none, or a second time");
                 }
             },
-            Reason::Capacity | Reason::Duties => self.unexplained.push(reward.clone()),
+            Reason::Capacity | Reason::Duties | Reason::Traffic => self.unexplained.push(reward.clone()),
         }
     }
 
@@ -1043,6 +1103,7 @@ impl Books {
         self.unexplained = vec![reward.clone()];
         match reward.reason {
             Reason::Capacity => self.pay_capacity(&reward.account),
+            Reason::Traffic => self.pay_traffic(&reward.account),
             _ => self.pay_duties(&reward.account),
         }
         if !std::mem::take(&mut self.unexplained).is_empty() {
