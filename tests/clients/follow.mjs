@@ -7,10 +7,15 @@ if (!url) {
   process.exit(2);
 }
 const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true });
-await api.rpc.chain.subscribeFinalizedHeads(async (head) => {
+// A node tells of the last of several blocks that become final together; this asks for those between. One after the other: answers may overtake.
+let shown = Promise.resolve();
+const show = async (head) => {
   const at = await api.at(head.hash);
   const [set, voters] = await Promise.all([at.query.grandpa.currentSetId(), at.query.grandpa.authorities()]);
   console.log(
     JSON.stringify({ number: head.number.toNumber(), hash: head.hash.toHex(), set: set.toNumber(), voters: voters.length }),
   );
+};
+await api.derive.chain.subscribeFinalizedHeads((head) => {
+  shown = shown.then(() => show(head));
 });

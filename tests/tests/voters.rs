@@ -236,6 +236,8 @@ async fn polkadot_js_follows_what_is_final_across_changes_of_the_voters() {
     until_final(&peers[0].node, 1).await;
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     let log = clients.join("node_modules/.follow.log");
+    // What another run has left.
+    let _ = std::fs::remove_file(&log);
     let arguments = [clients.join("follow.mjs").display().to_string(), peers[0].process.url()];
     let _client = Process::start(Path::new("node"), arguments, log.clone()).unwrap();
 
