@@ -110,7 +110,10 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
     // them up.
     run.shared_params.log.insert(0, "sub-libp2p::peerstore=error,peerset=error,sync=error".into());
     let cache = cli.wasm_cache.as_deref();
-    cli.create_runner(&run)?.run_node_until_exit(|config| async move {
+    cli.create_runner(&run)?.run_node_until_exit(|mut config| async move {
+        // That of a named network is made by its runtime, which has to be compiled for it: once, for all who ask for it below.
+        let genesis = config.chain_spec.as_storage_builder().build_storage().map_err(Error::Input)?;
+        config.chain_spec.set_storage(genesis);
         preflight::keys_are_private(&*config.chain_spec)?;
         preflight::ports_are_free(&config)?;
         match config.network.network_backend {
