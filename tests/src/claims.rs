@@ -1,6 +1,7 @@
 //! What a network must show, each claim with its figure.
 
 use crate::{
+    ensure,
     lies::Lie,
     network::{
         account, Network, NodeProcess, NodeSettings, Place, ProviderSettings, DECLARED_MBIT, PROVIDERS, VALIDATORS,
@@ -485,14 +486,6 @@ fn is_within(name: &str, guaranteed: (u64, u64), limits_mbit: (u64, u64)) -> Res
         )?;
     }
     Ok(())
-}
-
-fn ensure(holds: bool, otherwise: &str) -> Result<()> {
-    if holds {
-        Ok(())
-    } else {
-        Err(otherwise.into())
-    }
 }
 
 async fn supply_at(node: &Node, height: u64) -> Result<Supply> {

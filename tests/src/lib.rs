@@ -33,3 +33,12 @@ pub mod transfer;
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// What may not work.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// That something holds; otherwise an error that says this.
+fn ensure(holds: bool, otherwise: &str) -> Result<()> {
+    if holds {
+        Ok(())
+    } else {
+        Err(otherwise.into())
+    }
+}

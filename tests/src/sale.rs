@@ -1,6 +1,7 @@
 //! A sale by hand, with the agent's commands alone: what a provider, a consumer and its wallet do, and what becomes of each planck.
 
 use crate::{
+    ensure,
     network::account,
     process::{binary, run},
     Result,
@@ -102,12 +103,4 @@ pub async fn sell(node: &Node, url: &str, folder: &Path, seller: &str, buyer: &s
     let spent = has_consumer - balance(node, account(buyer)?).await?;
     ensure(spent == PAID, &format!("the consumer has {spent} planck less after the end, and not {PAID}"))?;
     Ok(format!("channel {channel}, {GIB} GiB: {PAID} planck left the consumer, whose key was never where it consumed"))
-}
-
-fn ensure(holds: bool, otherwise: &str) -> Result<()> {
-    if holds {
-        Ok(())
-    } else {
-        Err(otherwise.into())
-    }
 }
